@@ -1,0 +1,387 @@
+"""The command lines ``mpq`` and ``reid``: they parse, call and print.
+
+Heavy modules are imported inside the commands: ``--help`` must answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from mpq import __version__
+from mpq.errors import UserError
+
+mpq = typer.Typer(
+    name="mpq",
+    help="How hard can you compress before your model notices? Measured rates, measured scores, honest intervals.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+reid = typer.Typer(
+    name="reid",
+    help="Training-free person re-identification, and what compression does to it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+CELLS_FAILED = 3
+"""Exit status of a sweep that ended, but some of whose cells failed."""
+
+Out = Annotated[Optional[Path], typer.Option("--out", help="Folder of the results.", show_default=False)]
+MaxDrop = Annotated[float, typer.Option(help="Points of score that may be lost.", min=0, max=100)]
+MaxFailures = Annotated[float, typer.Option(help="Share of samples that may fail before a cell does.", min=0, max=1)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, a line a point.")]
+AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")]
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"mpq {__version__}")
+        raise typer.Exit
+
+
+@mpq.callback()
+def _mpq(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of mistakes, too.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    pass
+
+
+@mpq.command()
+def sweep(
+    plan: Annotated[Optional[Path], typer.Argument(help="A plan file (YAML); options override it.")] = None,
+    codec: Annotated[
+        Optional[list[str]], typer.Option(help="name, or name:key=a,b,c. Again for more.", show_default=False)
+    ] = None,
+    data: Annotated[
+        Optional[str], typer.Option(help="A folder, or a data set's name (see mpq datasets).", show_default=False)
+    ] = None,
+    labels: Annotated[
+        Optional[str], typer.Option(help="Table of files and labels.", show_default=False)
+    ] = None,
+    no_labels: Annotated[bool, typer.Option("--no-labels", help="Measure fidelity only.")] = False,
+    model: Annotated[
+        Optional[list[str]], typer.Option(help="A model (see mpq models). Again for more.", show_default=False)
+    ] = None,
+    weights: Annotated[
+        Optional[list[str]],
+        typer.Option(help="FILE, or MODEL=FILE with several models.", show_default=False),
+    ] = None,
+    similarity: Annotated[
+        Optional[str],
+        typer.Option(help="Any of psnr,ssim,ms-ssim, or none. [default: psnr]", show_default=False),
+    ] = None,
+    limit: Annotated[Optional[int], typer.Option(help="Take this many samples, drawn.", show_default=False)] = None,
+    seed: Annotated[Optional[int], typer.Option(help="Of the drawing. [default: 0]", show_default=False)] = None,
+    max_failures: Annotated[
+        Optional[float],
+        typer.Option(help="Share of samples that may fail before a cell does. [default: 0.01]", show_default=False),
+    ] = None,
+    out: Out = None,
+    workers: Annotated[Optional[int], typer.Option(help="Processes. [default: one a core]", min=1, show_default=False)] = None,
+    device: Annotated[str, typer.Option(help="Where models run: auto, cpu, cuda, mps.")] = "auto",
+    retry: Annotated[bool, typer.Option("--retry", help="Make cells that failed anew.")] = False,
+    max_drop: MaxDrop = 1.0,
+    print_plan: Annotated[bool, typer.Option("--print-plan", help="Print the plan as YAML and stop.")] = False,
+    json: AsJson = False,
+    csv: AsCsv = False,
+    markdown: AsMarkdown = False,
+) -> None:
+    """Measure scores of models on what codecs left, against rate.
+
+    Alone: the demonstration. The same command again goes on where it was stopped.
+    """
+    from mpq.plan import DEMONSTRATION, Plan, plan_from, read_plan, to_yaml
+
+    given: dict[str, Any] = {
+        "codec": codec,
+        "data": data,
+        "labels": labels,
+        "no_labels": no_labels or None,
+        "model": model,
+        "similarity": None if similarity is None else _names(similarity),
+        "limit": limit,
+        "seed": seed,
+        "max_failures": max_failures,
+        "out": str(out) if out else None,
+    }
+    given = {key: value for key, value in given.items() if value is not None}
+    demonstration = plan is None and not given.keys() - {"out", "max_failures", "seed", "limit"}
+    base = read_plan(plan) if plan else DEMONSTRATION if demonstration else Plan()
+    if weights:
+        given["weights"] = _weights(weights, given.get("model") or list(base.model))
+    asked = plan_from(given, "command line", base)
+    if print_plan:
+        typer.echo(to_yaml(asked), nl=False)
+        return
+    _run_sweep(asked, workers, device, retry, max_drop, (json, csv, markdown))
+
+
+def _run_sweep(
+    plan: Any, workers: int | None, device: str, retry: bool, max_drop: float, forms: tuple[bool, bool, bool]
+) -> None:
+    from mpq import engine
+    from mpq.store import Store
+
+    engine.warm_up(["torch", "timm", "mpq.sweep"])
+    store = Store(plan.folder)
+    from mpq.environment import environment
+    from mpq.sweep import Sweep
+    from reports.progress import bar
+
+    console = _console(stderr=True)
+    with console.status("reading data and models"):
+        made = Sweep.prepare(plan)
+        device = _device(device)
+        if retry:
+            store.forget(made.failed(store))
+    for note in (*made.notes, *made.dataset.problems):
+        console.print(note, style="yellow", highlight=False, markup=False, soft_wrap=True)
+    store.write_invocation(
+        {
+            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "plan": made.described,
+            "cells": sorted(made.hashes),
+            "environment": environment(),
+        }
+    )
+    try:
+        with bar(console, plan.folder.as_posix(), "codings") as progress:
+            made.run(
+                store,
+                workers=workers,
+                device=device,
+                started=lambda total, done: progress.start(total, done, made.block_size),
+                advanced=progress.advance,
+            )
+    except KeyboardInterrupt:
+        console.print("stopped; what was finished is kept, and the same command goes on from there")
+        raise typer.Exit(130) from None
+    sections, status = _sections(store, made.hashes, max_drop, plan.max_failures)
+    _show(sections, forms)
+    unreadable = made.unreadable(store)
+    for problem in unreadable:
+        console.print(problem, style="yellow", highlight=False, markup=False, soft_wrap=True)
+    if not any(forms) and _console().is_terminal:
+        _console().print(f"\n[dim]mpq report {plan.folder} shows this again.[/dim]", highlight=False)
+    if made.dataset.problems or unreadable:
+        count = len(made.dataset.problems) + len(unreadable)
+        raise UserError(f"{count} of the samples of '{plan.data}' could not be used, as said above; the rest was")
+    if status:
+        raise typer.Exit(status)
+
+
+@mpq.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    max_drop: MaxDrop = 1.0,
+    max_failures: MaxFailures = 0.01,
+    json: AsJson = False,
+    csv: AsCsv = False,
+    markdown: AsMarkdown = False,
+) -> None:
+    """Show a run's results from disk."""
+    from mpq.store import Store
+
+    sections, _ = _sections(Store(run, create=False), None, max_drop, max_failures)
+    _show(sections, (json, csv, markdown))
+
+
+@mpq.command()
+def recommend(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    max_drop: MaxDrop = 1.0,
+    max_failures: MaxFailures = 0.01,
+    json: AsJson = False,
+    csv: AsCsv = False,
+    markdown: AsMarkdown = False,
+) -> None:
+    """The cheapest setting of each codec whose score loss is small enough, with its confidence."""
+    from mpq.report import recommendation_section
+    from mpq.store import Store
+    from mpq.summary import summarize
+
+    drop = max_drop / 100
+    groups = summarize(Store(run, create=False).read(), drops=(drop,))
+    _show([recommendation_section(group, drop, max_failures) for group in groups], (json, csv, markdown))
+
+
+@mpq.command()
+def roundtrip(
+    file: Annotated[Path, typer.Argument(help="A picture.")],
+    codec: Annotated[str, typer.Option(help="A codec at one setting, e.g. jpeg:quality=10.")],
+    out: Annotated[Path, typer.Option(help="Folder for the bitstream and the decoded picture.")] = Path(),
+    model: Annotated[str, typer.Option(help="Asked before and after; 'none' asks nobody.")] = "efficientnet-lite0",
+    weights: Annotated[Optional[Path], typer.Option(help="The model's weights.", show_default=False)] = None,
+) -> None:
+    """One file through one codec: bitstream, decoded picture, bits, similarity, time, top-5 before and after."""
+    from mpq.codecs.base import parse_codec
+    from mpq.models.base import load_classifier
+    from mpq.report import roundtrip_section
+    from mpq.roundtrip import roundtrip as run
+
+    settings = parse_codec(codec)
+    if len(settings) != 1:
+        raise UserError(f"'{codec}' is {len(settings)} settings; roundtrip takes one, e.g. {settings[0].spec}")
+    classifier = None if model == "none" else load_classifier(model, weights)
+    _show([roundtrip_section(run(file, settings[0], classifier, out))], (False, False, False))
+
+
+@mpq.command()
+def codecs() -> None:
+    """The codecs: their parameters, default ladders, and whether they run here."""
+    from mpq.catalogue import codecs_section
+
+    _show([codecs_section()], (False, False, False))
+
+
+@mpq.command()
+def models() -> None:
+    """The models, and whether they run here."""
+    from mpq.catalogue import models_section
+
+    _show([models_section()], (False, False, False))
+
+
+@mpq.command()
+def datasets() -> None:
+    """The data sets and layouts, and whether they can be read here."""
+    from mpq.catalogue import datasets_section
+
+    _show([datasets_section()], (False, False, False))
+
+
+@mpq.command()
+def metrics() -> None:
+    """The scores and similarities, with their units, and the fields of a result's rows."""
+    from mpq.catalogue import metrics_sections
+
+    _show(metrics_sections(), (False, False, False))
+
+
+@mpq.command()
+def bench(
+    data: Annotated[str, typer.Option(help="A folder or a data set's name.")] = "embedded",
+    model: Annotated[Optional[list[str]], typer.Option(help="Models. [default: lite0 and lite2]", show_default=False)] = None,
+    codec: Annotated[str, typer.Option(help="Codec settings.")] = "jpeg:quality=5,20,50,80",
+    samples: Annotated[int, typer.Option(help="Samples; the data set is repeated to fill them.", min=1)] = 96,
+    workers: Annotated[Optional[int], typer.Option(help="Processes. [default: one a core]", min=1, show_default=False)] = None,
+    json: AsJson = False,
+) -> None:
+    """Time this sweep, a plain loop and the models alone, side by side, as ratios."""
+    from mpq.bench import bench as run
+    from mpq.report import bench_section
+
+    result = run(data, tuple(model or ("efficientnet-lite0", "efficientnet-lite2")), codec, samples, workers)
+    _show([bench_section(result)], (json, False, False))
+
+
+def _sections(store: Any, only: set[str] | None, max_drop: float, max_failures: float) -> tuple[list[Any], int]:
+    """The report's sections and the exit status that the cells deserve."""
+    from mpq.report import section
+    from mpq.summary import summarize
+
+    drop = max_drop / 100
+    groups = summarize(store.read(only), drops=(drop,))
+    failed = any(point.too_many_failures(max_failures) for group in groups for point in group.points)
+    sections = [section(group, max_drop=drop, max_failures=max_failures) for group in groups]
+    return sections, CELLS_FAILED if failed else 0
+
+
+def _show(sections: list[Any], forms: tuple[bool, bool, bool]) -> None:
+    from reports import export, terminal
+
+    if sum(forms) > 1:
+        raise UserError("choose one of --json, --csv and --markdown")
+    for wanted, form in zip(forms, (export.to_json, export.to_csv, export.markdown), strict=True):
+        if wanted:
+            typer.echo(form(sections))
+            return
+    console = _console()
+    for section in sections:
+        terminal.show(section, console)
+
+
+def _console(stderr: bool = False) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def _names(text: str) -> list[str]:
+    return [] if text == "none" else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _weights(given: list[str], models: list[str]) -> dict[str, str]:
+    weights = {}
+    for text in given:
+        model, equals, file = text.partition("=")
+        if not equals or model not in models:
+            if len(models) != 1:
+                raise UserError(f"--weights {text}: with several models write MODEL=FILE; models: {', '.join(models)}")
+            model, file = models[0], text
+        weights[model] = file
+    return weights
+
+
+def _device(wanted: str) -> str:
+    import torch
+
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if wanted == "auto":
+        return next((name for name in ("cuda", "mps") if there[name]), "cpu")
+    if wanted not in there:
+        raise UserError(f"--device is auto, {', '.join(there)}, not '{wanted}'")
+    if not there[wanted]:
+        raise UserError(f"there is no {wanted} device here")
+    return wanted
+
+
+def mpq_main() -> None:
+    _main(mpq)
+
+
+def reid_main() -> None:
+    _main(reid)
+
+
+def _main(app: typer.Typer) -> None:
+    """Runs a command line. A user's mistake is one sentence and exit status 2; a bug is a traceback."""
+    try:
+        status = app(standalone_mode=False)
+    except UserError as error:
+        if "--debug" in sys.argv:
+            raise
+        _complain(app, str(error))
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        # Typer's own mistakes (a wrong word, a missing value) know how to describe themselves.
+        if not hasattr(error, "format_message") or "--debug" in sys.argv:
+            raise
+        _complain(app, error.format_message())
+    else:
+        sys.exit(status or 0)
+
+
+def _complain(app: typer.Typer, sentence: str) -> None:
+    print(f"{app.info.name}: {sentence}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    mpq_main()

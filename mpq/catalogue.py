@@ -1,0 +1,90 @@
+"""What there is: codecs, models, data sets and measures, and whether each can be used here and now."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+
+from mpq import registry
+from mpq.codecs.base import Codec
+from mpq.metrics.similarity import SIMILARITIES
+from mpq.rows import FIELDS
+from reports.content import Column, Section, Table
+
+SCORES = (
+    ("top1", "share", "label == the model's first class"),
+    ("top5", "share", "label among the model's first five classes"),
+    ("agreement", "share", "first class == first class on the original (fidelity: needs no labels)"),
+    ("kl", "nats", "KL divergence from the answer on the original (fidelity: needs no labels)"),
+)
+
+
+def codecs_section() -> Section:
+    rows = []
+    for name, cls in sorted(registry.codecs.entries.items()):
+        rows.append({"name": name, "what": escape(cls.summary), "here": _here(cls.unavailable())})
+        rows[-1]["parameters"] = escape(_parameters(cls))
+        rows[-1]["ladder"] = cls.ladder
+    columns = [
+        Column("name", "codec", right=False),
+        Column("parameters", "parameters (default)", right=False),
+        Column("ladder", "ladder of the bare name", 100, right=False),
+        Column("what", "what it is", 120, right=False),
+        Column("here", "runs here", right=False),
+    ]
+    answer = "Use one as --codec NAME for its ladder, or --codec NAME:key=value,value for your own."
+    return Section("Codecs", answer, Table(columns, rows))
+
+
+def models_section() -> Section:
+    rows = [
+        {"name": cls.variants or name, "what": escape(cls.summary), "here": _here(cls.unavailable())}
+        for name, cls in sorted(registry.models.entries.items())
+    ]
+    return Section("Models", "Use one as --model NAME; again for more.", Table(_columns("model"), rows))
+
+
+def datasets_section() -> Section:
+    rows = [
+        {
+            "name": name,
+            "what": escape(f"{cls.summary}: {cls.layout}" if cls.layout != name else cls.summary),
+            "here": _here(cls.unavailable()),
+        }
+        for name, cls in sorted(registry.datasets.entries.items())
+    ]
+    answer = "Use one as --data FOLDER (its layout is recognised) or --data NAME:ARGUMENT."
+    return Section("Data sets", answer, Table(_columns("data set"), rows))
+
+
+def metrics_sections() -> list[Section]:
+    columns = [
+        Column("name", "name", right=False),
+        Column("unit", "unit", right=False),
+        Column("what", "what it is", right=False),
+    ]
+    scores = [{"name": n, "unit": u, "what": w} for n, u, w in SCORES]
+    similarities = [{"name": s.name, "unit": s.unit, "what": s.summary} for s in SIMILARITIES.values()]
+    fields = [{"name": f.name, "unit": f.type, "what": escape(f.doc)} for f in FIELDS]
+    return [
+        Section("Scores", "Of a model's answer; always measured.", Table(columns, scores)),
+        Section("Similarities", "Of two pictures; chosen with --similarity.", Table(columns, similarities)),
+        Section("Rows", "The fields of RUN/cells/*.parquet, a row a sample.", Table(columns, fields)),
+    ]
+
+
+def _columns(kind: str) -> list[Column]:
+    return [
+        Column("name", kind, right=False),
+        Column("what", "what it is", right=False),
+        Column("here", "usable here", right=False),
+    ]
+
+
+def _parameters(cls: type[Codec]) -> str:
+    ranges = {p.name: f"{p.low:g}–{p.high:g}" if p.low is not None and p.high is not None else
+              "/".join(map(str, p.choices)) for p in cls.parameters}
+    return ", ".join(f"{p.name} {ranges[p.name]} ({p.default})" for p in cls.parameters)
+
+
+def _here(why_not: str | None) -> str:
+    return "[green]yes[/green]" if why_not is None else f"[red]no:[/red] {escape(why_not)}"

@@ -1,0 +1,1 @@
+"""Data sets. A module here with a subclass of ``base.DatasetReader`` is found without being listed."""

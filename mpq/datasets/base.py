@@ -1,0 +1,140 @@
+"""What a data set is: named sources on disk, with labels or without, and a fingerprint of their content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from mpq.errors import UserError
+from mpq.registry import datasets as registry
+
+IMAGE_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .webp .avif .bmp .gif .tif .tiff .jp2 .j2k .ppm .pgm .pnm .tga".split()
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One sample's file. ``label`` is as the data set spells it: an index, a WordNet id or a class name."""
+
+    id: str
+    path: Path
+    label: str | None = None
+
+    def read(self) -> bytes:
+        return self.path.read_bytes()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Sources in a fixed order.
+
+    classes: the classes' names in index order, where the layout defines them (ImageFolder, a ClassLabel).
+    problems: a sentence for each thing that had to be left out.
+    """
+
+    name: str
+    sources: tuple[Source, ...]
+    classes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def labelled(self) -> bool:
+        return any(source.label is not None for source in self.sources)
+
+    def subset(self, limit: int | None, seed: int) -> Dataset:
+        """``limit`` sources drawn without replacement, in the original order; larger limits hold smaller ones."""
+        if limit is None or limit >= len(self.sources):
+            return self
+        drawn = np.random.default_rng(seed).permutation(len(self.sources))[:limit]
+        return replace(self, sources=tuple(self.sources[i] for i in sorted(drawn)))
+
+    def without_labels(self) -> Dataset:
+        return replace(self, sources=tuple(replace(source, label=None) for source in self.sources), classes=())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over every source's id, label and bytes: the same pictures anywhere have the same one."""
+
+        def digest(source: Source) -> str:
+            return hashlib.sha256(source.read()).hexdigest()
+
+        with ThreadPoolExecutor() as threads:  # hashing and reading both release the interpreter lock
+            digests = list(threads.map(digest, self.sources))
+        rows = [[s.id, s.label, d] for s, d in zip(self.sources, digests, strict=True)]
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+class DatasetReader(ABC):
+    """Reads one layout. ``--data NAME:ARGUMENT`` names it; a bare folder goes to the first that recognises it.
+
+    priority: lower asks first.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    layout: ClassVar[str]
+    priority: ClassVar[int] = 50
+
+    @abstractmethod
+    def read(self, argument: str, labels: str | None) -> Dataset:
+        """Raises UserError. ``labels``: the file that the user named, if any."""
+
+    def recognises(self, folder: Path) -> bool:
+        return False
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """Why it cannot be read here and now; None where it can."""
+        return None
+
+
+def read_dataset(data: str, labels: str | None = None) -> Dataset:
+    """The data set that ``data`` names: a folder, or ``NAME[:ARGUMENT]`` of a reader. Raises UserError."""
+    dataset = _choose(data, labels)
+    readable, problems = [], list(dataset.problems)
+    for source in dataset.sources:
+        try:
+            with source.path.open("rb"):
+                readable.append(source)
+        except OSError as error:
+            problems.append(f"{source.path} cannot be read: {error.strerror}")
+    if not readable:
+        why = f" ({problems[0]})" if problems else ""
+        raise UserError(f"'{data}' holds no usable picture{why}")
+    return replace(dataset, sources=tuple(readable), problems=tuple(problems))
+
+
+def _choose(data: str, labels: str | None) -> Dataset:
+    name, _, argument = data.partition(":")
+    folder = Path(data).expanduser()
+    if not folder.exists() and name in registry.entries:
+        return registry.get(name)().read(argument, labels)
+    if not folder.exists():
+        known = ", ".join(sorted(registry.entries))
+        raise UserError(f"'{data}' is neither a folder nor a data set; data sets: {known}")
+    if not folder.is_dir():
+        raise UserError(f"'{data}' is a file; --data takes a folder (mpq roundtrip takes one file)")
+    readers = sorted((cls() for cls in registry.entries.values()), key=lambda reader: reader.priority)
+    if labels is not None:
+        return registry.get("labels")().read(data, labels)
+    for reader in readers:
+        if reader.recognises(folder):
+            return reader.read(data, None)
+    raise UserError(f"'{data}' holds no picture ({', '.join(sorted(IMAGE_SUFFIXES))})")
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Image files below ``folder``, by their endings, in the order of their paths; hidden ones left out."""
+    found = (p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+
+

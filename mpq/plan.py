@@ -1,0 +1,124 @@
+"""Plans: what a sweep is asked to do, from the command line or a YAML file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mpq.errors import UserError
+from mpq.metrics.similarity import SIMILARITIES
+from mpq.registry import suggestion
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep's question. Every field is a key of a plan file.
+
+    codec, model: specs. data: a folder or ``NAME[:ARGUMENT]``. labels: a table, sought beside the data unless
+    named; no_labels: measure fidelity even where there are labels. weights: model spec -> file. similarity:
+    names. limit: how many samples, drawn with ``seed``. max_failures: the share of samples that may fail
+    before a cell does.
+    """
+
+    codec: tuple[str, ...] = ("jpeg", "webp", "avif")
+    data: str = "embedded"
+    labels: str | None = None
+    no_labels: bool = False
+    model: tuple[str, ...] = ("efficientnet-lite0",)
+    weights: dict[str, str] = field(default_factory=dict)
+    similarity: tuple[str, ...] = ("psnr",)
+    limit: int | None = None
+    seed: int = 0
+    max_failures: float = 0.01
+    out: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.codec or not self.model:
+            raise UserError("a plan needs at least one codec and one model")
+        for name in self.similarity:
+            if name not in SIMILARITIES:
+                raise UserError(f"unknown similarity '{name}'{suggestion(name, list(SIMILARITIES))}")
+        if self.limit is not None and self.limit < 1:
+            raise UserError(f"limit is at least 1, not {self.limit}")
+        if not 0 <= self.max_failures <= 1:
+            raise UserError(f"max_failures is a share from 0 to 1, not {self.max_failures}")
+        for spec in self.weights:
+            if spec not in self.model:
+                raise UserError(f"weights are given for '{spec}', which is not among the models{suggestion(spec, list(self.model))}")
+
+    @property
+    def folder(self) -> Path:
+        """Where the results go: ``runs/`` and the data set's name unless told."""
+        if self.out:
+            return Path(self.out).expanduser()
+        name = Path(self.data).expanduser().resolve().name if Path(self.data).is_dir() else self.data
+        return Path("runs") / "".join(c if c.isalnum() or c in "._-" else "-" for c in name)
+
+
+DEMONSTRATION = Plan(similarity=("psnr", "ssim", "ms-ssim"))
+"""What ``mpq sweep`` alone does: a few hundred codings of 20 small photographs, everything measured."""
+
+
+def read_plan(path: Path) -> Plan:
+    """A plan from a YAML file. Raises UserError that names the wrong key or value."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"the plan '{path}' cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"the plan '{path}' is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"the plan '{path}' is not a table of keys and values")
+    return plan_from(content, str(path))
+
+
+def plan_from(content: dict[Any, Any], where: str, base: Plan | None = None) -> Plan:
+    """``base`` (the defaults, unless given) with the keys of ``content``. Raises UserError."""
+    known = {f.name for f in fields(Plan)}
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        if key not in known:
+            raise UserError(f"{where}: unknown key '{key}'{suggestion(str(key), sorted(known))}")
+        values[key] = _checked(key, value, where)
+    return replace(base or Plan(), **values)
+
+
+def _checked(key: str, value: Any, where: str) -> Any:
+    wanted = {
+        "codec": "a list of codec specs",
+        "model": "a list of model specs",
+        "similarity": "a list of names",
+        "weights": "a table: model spec to file",
+        "limit": "a whole number",
+        "seed": "a whole number",
+        "max_failures": "a number",
+        "no_labels": "true or false",
+    }.get(key, "a word")
+    if key in ("codec", "model", "similarity"):
+        value = [value] if isinstance(value, str) else value
+        if isinstance(value, list) and all(isinstance(v, str) for v in value):
+            return tuple(value)
+    elif key == "weights":
+        if isinstance(value, dict) and all(isinstance(v, str) for pair in value.items() for v in pair):
+            return dict(value)
+    elif key == "no_labels":
+        if isinstance(value, bool):
+            return value
+    elif key in ("limit", "seed"):
+        if isinstance(value, int) and not isinstance(value, bool) or value is None and key == "limit":
+            return value
+    elif key == "max_failures":
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+    elif isinstance(value, str) or value is None and key in ("labels", "out"):
+        return value
+    raise UserError(f"{where}: {key} is {wanted}, not {value!r}")
+
+
+def to_yaml(plan: Plan) -> str:
+    """The plan as a file that ``read_plan`` reads back to an equal plan."""
+    content = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(plan).items()}
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

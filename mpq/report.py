@@ -1,0 +1,274 @@
+"""A sweep's numbers put into words, tables and curves."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from rich.markup import escape
+
+from mpq.bench import Bench
+from mpq.recommend import Recommendation, cheapest, recommend
+from mpq.roundtrip import Roundtrip
+from mpq.stats import Estimate
+from mpq.summary import SCORES, Group, Point
+from reports.content import Column, Curve, Section, Series, Table
+
+SMALL = 200
+"""Samples below which a report says that one answer weighs much."""
+
+
+def section(group: Group, *, max_drop: float = 0.01, max_failures: float = 0.01) -> Section:
+    """A group's part of the report."""
+    recommendations = recommend(group, max_drop, max_failures)
+    return Section(
+        title=f"{group.dataset} · {group.model} · {group.samples} samples",
+        answer=_answer(group, recommendations, max_drop),
+        table=_table(group, max_failures),
+        curve=_curve(group, max_failures),
+        notes=_notes(group, max_failures),
+        data=[_data(group, point, max_failures) for point in group.points],
+    )
+
+
+def recommendation_section(group: Group, max_drop: float, max_failures: float = 0.01) -> Section:
+    """``mpq recommend``: one line a codec."""
+    recommendations = recommend(group, max_drop, max_failures)
+    rows = []
+    for r in recommendations:
+        row = {"codec": r.codec, "setting": f"none loses at most {_points(max_drop)}"}
+        if r.point is not None and r.confidence is not None:
+            change = r.point.changes[group.score].difference
+            row |= {
+                "setting": r.point.setting,
+                "bpp": rate(r.point.bpp.value),
+                "change": signed(change),
+                "confidence": f"{100 * r.confidence:.0f} %",
+            }
+        row["sure"] = f"{r.sure.setting} ({rate(r.sure.bpp.value)} bpp)" if r.sure else "—"
+        rows.append(row)
+    columns = [
+        Column("codec", "codec", right=False),
+        Column("setting", "cheapest setting", right=False),
+        Column("bpp", "bpp"),
+        Column("change", f"{SCORES[group.score]} change, points (95 %)"),
+        Column("confidence", "confidence"),
+        Column("sure", "cheapest at 95 % confidence", right=False),
+    ]
+    data: list[dict[str, Any]] = [
+        {
+            "codec": r.codec,
+            "setting": r.point.setting if r.point else None,
+            "bpp": r.point.bpp.value if r.point else None,
+            "confidence": r.confidence,
+            "setting_95": r.sure.setting if r.sure else None,
+            "bpp_95": r.sure.bpp.value if r.sure else None,
+        }
+        for r in recommendations
+    ]
+    notes = [
+        f"Cheapest: the lowest rate whose measured loss is at most {_points(max_drop)}. Confidence: that the true "
+        "loss is (Dirichlet posterior on lost, kept and won answers, Jeffreys' prior)."
+    ]
+    return Section(
+        f"{group.dataset} · {group.model} · {group.samples} samples",
+        _answer(group, recommendations, max_drop),
+        Table(columns, rows),
+        notes=notes,
+        data=data,
+    )
+
+
+def roundtrip_section(result: Roundtrip) -> Section:
+    """``mpq roundtrip``: the figures of one file."""
+    sent, original = result.sent, result.original
+    pixels = original.width * original.height
+    figures = {
+        "picture": f"{original.width} × {original.height}",
+        "bitstream": f"{len(sent.bitstream.data):,} bytes, {rate(result.bpp)} bpp "
+        f"({rate(sent.bitstream.payload_bits / pixels)} of it payload)",
+        "stored file": f"{len(original.stored or b''):,} bytes, {rate(8 * len(original.stored or b'') / pixels)} bpp",
+        **{name.upper(): _similarity(name, value) for name, value in result.similarity.items()},
+        "encode, decode": f"{sent.encode_ms:.1f} ms, {sent.decode_ms:.1f} ms",
+        "written": ", ".join(str(file) for file in result.files),
+    }
+    rows = [{"what": name, "value": escape(value)} for name, value in figures.items()]
+    for i, ((was, p), (now, q)) in enumerate(zip(result.before, result.after, strict=True)):
+        title = f"answer {i + 1}, before → after"
+        rows.append({"what": title, "value": escape(f"{was} {100 * p:.1f} % → {now} {100 * q:.1f} %")})
+    answer = f"{rate(result.bpp)} bpp."
+    if result.before:
+        same = result.before[0][0] == result.after[0][0]
+        verdict = "keeps its answer" if same else "changes its answer"
+        answer = f"At {rate(result.bpp)} bpp the model {verdict}: {result.before[0][0]} → {result.after[0][0]}."
+    columns = [Column("what", "", right=False), Column("value", "", right=False)]
+    return Section(result.codec.spec, answer, Table(columns, rows))
+
+
+def _similarity(name: str, value: float | None) -> str:
+    if value is None:
+        return "not defined for so small a picture"
+    return ("∞ dB: equal" if math.isinf(value) else f"{value:.2f} dB") if name == "psnr" else f"{value:.4f}"
+
+
+def bench_section(result: Bench) -> Section:
+    """``mpq bench``: rates side by side, and the two ratios that matter."""
+    rows = [
+        {"what": name, "rate": f"{value:.1f}", "ratio": f"{result.sweep / value:.2f}"}
+        for name, value in result.rates.items()
+    ]
+    columns = [
+        Column("what", "what", right=False),
+        Column("rate", "answers/s"),
+        Column("ratio", "sweep / this"),
+    ]
+    answer = (
+        f"The sweep gives {result.sweep:.1f} answers a second: {result.sweep / result.loop:.1f} times the plain loop, "
+        f"{100 * result.sweep / result.models_threads:.0f} % of the models alone on ready tensors."
+    )
+    notes = [
+        f"{result.described}. An answer is one model's on one decoded picture.",
+        "Plain loop: for each setting and picture: read, encode, decode, and each model on a batch of one, with "
+        "torch's own threads. Models alone: ready tensors, no codec, no preprocessing.",
+    ]
+    return Section("mpq bench", answer, Table(columns, rows), notes=notes, data=[asdict(result)])
+
+
+def _answer(group: Group, recommendations: list[Recommendation], max_drop: float) -> str:
+    name = SCORES[group.score]
+    best = cheapest(recommendations)
+    if group.baseline is None or not group.baseline.samples:
+        return "The baseline has no scores, so nothing can be compared with it."
+    if not recommendations:
+        return "Only the baseline has been measured."
+    if best is None or best.point is None:
+        return f"No setting stays within {_points(max_drop)} of the original's {name}."
+    point, confidence = best.point, best.confidence or 0.0
+    kept = point.kept
+    assert kept is not None and kept.low is not None and kept.high is not None
+    saving = group.baseline.bpp.value / point.bpp.value
+    return (
+        f"{point.spec} at {rate(point.bpp.value)} bpp keeps {100 * kept.value:.1f} % of {name} "
+        f"(95 % interval {100 * kept.low:.1f}–{100 * kept.high:.1f} %), {saving:.0f} times smaller than the "
+        f"stored files. It is the cheapest setting that loses at most {_points(max_drop)}; "
+        f"that it does so beyond these samples is {100 * confidence:.0f} % sure."
+    )
+
+
+def _table(group: Group, max_failures: float) -> Table:
+    name = SCORES[group.score]
+    columns = [
+        Column("spec", "setting", right=False),
+        Column("bpp", "bpp"),
+        Column("score", f"{name} % (95 %)"),
+        Column("change", "change (95 %)"),
+    ]
+    if group.score == "top1":
+        columns.append(Column("p", "p"))
+        columns.append(Column("top5", "top-5", 96))
+        columns.append(Column("agreement", "agree", 104))
+    columns.append(Column("kl", "KL", 90 if group.score == "top1" else 0))
+    titles = {"psnr": ("PSNR", 0), "ssim": ("SSIM", 112), "ms_ssim": ("MS-SSIM", 120)}
+    measured = {c for p in group.points for c in p.similarity}
+    columns += [Column(c, title, width) for c, (title, width) in titles.items() if c in measured]
+    columns += [Column("encode", "enc ms", 132), Column("decode", "dec ms", 132)]
+    return Table(columns, [_row(group, point, max_failures) for point in group.points], group="codec")
+
+
+def _row(group: Group, point: Point, max_failures: float) -> dict[str, str]:
+    row = {"codec": point.codec, "spec": point.spec if not point.is_baseline else "none (as stored)"}
+    if point.too_many_failures(max_failures) or not point.samples:
+        return row | {"score": f"[red]failed: {point.failed} of {point.failed + point.samples}[/red]"}
+    row |= {
+        "bpp": rate(point.bpp.value),
+        "score": percent(point.scores[group.score]),
+        "encode": "" if point.is_baseline else f"{point.encode_ms:.1f}",
+        "decode": "" if point.is_baseline else f"{point.decode_ms:.1f}",
+    }
+    for score in ("top5", "agreement"):
+        if score in point.scores:
+            row[score] = f"{100 * point.scores[score].value:.1f}"
+    if "kl" in point.scores:
+        row["kl"] = f"{point.scores['kl'].value:.3f}"
+    if change := point.changes.get(group.score):
+        low, high = change.difference.low, change.difference.high
+        significant = low is not None and high is not None and not low <= 0 <= high
+        colour = "red" if change.difference.value < 0 else "green"
+        row["change"] = f"[{colour}]{signed(change.difference)}[/{colour}]" if significant else signed(change.difference)
+        if change.p is not None:
+            row["p"] = f"{change.p:.3f}" if change.p >= 0.001 else "<.001"
+    formats = {"psnr": "{:.1f}", "ssim": "{:.3f}", "ms_ssim": "{:.3f}"}
+    for column, estimate in point.similarity.items():
+        row[column] = formats[column].format(estimate.value) if math.isfinite(estimate.value) else "∞"
+    return row
+
+
+def _curve(group: Group, max_failures: float) -> Curve | None:
+    series = []
+    for codec in group.codecs:
+        ladder = [p for p in group.ladder(codec) if not p.too_many_failures(max_failures)]
+        if ladder:
+            series.append(Series(codec, [(p.bpp.value, 100 * p.scores[group.score].value) for p in ladder]))
+    if not series:
+        return None
+    baseline = group.baseline
+    level = 100 * baseline.scores[group.score].value if baseline and baseline.samples else None
+    return Curve(series, "bpp", f"{SCORES[group.score]} %", level, "original")
+
+
+def _notes(group: Group, max_failures: float) -> list[str]:
+    notes = []
+    if group.score == "agreement":
+        notes.append("No labels: agreement is with the model's own first class on the originals.")
+    if group.samples < SMALL:
+        notes.append(
+            f"{group.samples} samples: one answer weighs {100 / group.samples:.1f} points. "
+            "Read the intervals, not the order."
+        )
+    mark = "p: McNemar's exact test. " if group.score == "top1" else ""
+    notes.append(
+        "bpp: all bits of the bitstreams / pixels of the originals. Change: points against 'none', paired by "
+        f"sample. {mark}Intervals: bootstrap over samples."
+    )
+    for point in group.points:
+        if point.failed:
+            verdict = "so it has no score" if point.too_many_failures(max_failures) else "left out of its score"
+            notes.append(f"{point.spec}: {point.failed} samples failed ({point.error}), {verdict}.")
+    if unreadable := max(point.unreadable for point in group.points):
+        notes.append(f"{unreadable} of {group.samples} samples could not be read and are in no score.")
+    return notes
+
+
+def _data(group: Group, point: Point, max_failures: float) -> dict[str, Any]:
+    head = {"dataset": group.dataset, "model": group.model, "weights_sha256": group.weights_sha256}
+    body = asdict(point)
+    body["confidence"] = {f"drop_{100 * drop:g}": c for drop, c in point.confidence.items()}
+    return head | body | {"cell_failed": point.too_many_failures(max_failures)}
+
+
+def rate(bpp: float) -> str:
+    """bits a pixel to three significant digits."""
+    return f"{bpp:.4f}" if bpp < 0.1 else f"{bpp:.3f}" if bpp < 1 else f"{bpp:.2f}"
+
+
+def percent(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return f"{100 * estimate.value:.1f}"
+    return f"{100 * estimate.value:.1f} ({100 * estimate.low:.0f}–{100 * estimate.high:.0f})"
+
+
+def signed(estimate: Estimate) -> str:
+    """Points with their sign: −5.0 (−15…+5)."""
+
+    def points(value: float, digits: int) -> str:
+        text = f"{100 * value:+.{digits}f}".replace("-", "−")
+        return text.lstrip("+−") if float(text.replace("−", "-")) == 0 else text
+
+    if estimate.low is None or estimate.high is None:
+        return points(estimate.value, 1)
+    return f"{points(estimate.value, 1)} ({points(estimate.low, 0)}…{points(estimate.high, 0)})"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:g} point" + ("" if share == 0.01 else "s")

@@ -1,0 +1,192 @@
+"""Results on disk: immutable files, written beside and renamed into place.
+
+    RUN/cells/NAME~HASH.parquet   a finished cell: a row for every sample; HASH is of all that shaped it
+    RUN/parts/HASH.parquet        rows of one block of samples for some cells, while a sweep is under way
+    RUN/invocations/*.json        one a command: its plan, versions, weights' hashes, hardware
+
+A kill at any moment leaves whole files only, and loses the blocks in flight. Several processes may fill one
+folder: equal work has equal names and equal content, so whoever comes second replaces a file by its twin.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mpq.errors import UserError
+from mpq.rows import to_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+STALE_SECONDS = 86_400
+"""Age at which a file that was never renamed into place is taken for a dead process's and removed."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """(data set, model, codec, setting). identity: all that shapes its rows; JSON-able."""
+
+    identity: dict[str, Any]
+
+    @property
+    def hash(self) -> str:
+        canonical = json.dumps(self.identity, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:24]
+
+
+class Store:
+    """A run's folder. Raises UserError where it cannot be written."""
+
+    def __init__(self, folder: Path, *, create: bool = True) -> None:
+        self.folder = folder
+        self.cells = folder / "cells"
+        self.parts = folder / "parts"
+        self.invocations = folder / "invocations"
+        if not create:
+            if not self.cells.is_dir() and not self.parts.is_dir():
+                raise UserError(f"'{folder}' is not a run: it has no folder 'cells'")
+            return
+        try:
+            for place in (self.cells, self.parts, self.invocations):
+                place.mkdir(parents=True, exist_ok=True)
+            probe = self.parts / f".probe.{os.getpid()}.tmp"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise UserError(f"'{folder}' cannot be written: {error.strerror}") from None
+        self._sweep_up()
+
+    def _sweep_up(self) -> None:
+        for leftover in (*self.cells.glob(".*.tmp"), *self.parts.glob(".*.tmp")):
+            try:
+                if time.time() - leftover.stat().st_mtime > STALE_SECONDS:
+                    leftover.unlink()
+            except OSError:  # another process was quicker
+                continue
+
+    # Writing
+
+    def write_part(self, name: str, rows: list[dict[str, Any]]) -> None:
+        """A block's rows, of one or several cells, under a name that only this content can have."""
+        self._write_table(self.parts / f"{name}.parquet", to_table(rows), {})
+
+    def finish(self, cells: dict[str, Cell], names: dict[str, str], samples: list[str]) -> list[str]:
+        """Gathers each complete cell's parts into its file, rows in the order of ``samples``; returns their hashes.
+
+        names: hash -> the readable beginning of the file's name. Parts that only hold finished cells go.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        order = {sample: i for i, sample in enumerate(samples)}
+        finished = self.finished()
+        waiting = [h for h in cells if h not in finished]
+        gathered: dict[str, list[pa.Table]] = defaultdict(list)
+        for table in self._tables(self.parts.glob("*.parquet")):
+            for cell in set(table.column("cell").to_pylist()) & set(waiting):
+                gathered[cell].append(table.filter(pc.equal(table.column("cell"), cell)))
+        done = []
+        for cell, tables in gathered.items():
+            rows = {row["sample"]: row for row in pa.concat_tables(tables).to_pylist()}
+            if rows.keys() != order.keys():
+                continue
+            table = to_table(sorted(rows.values(), key=lambda row: order[row["sample"]]))
+            path = self.cells / f"{_file_name(names[cell])}~{cell}.parquet"
+            self._write_table(path, table, cells[cell].identity)
+            done.append(cell)
+        self._remove_gathered_parts()
+        return done
+
+    def _remove_gathered_parts(self) -> None:
+        finished = self.finished()
+        for part in self.parts.glob("*.parquet"):
+            for table in self._tables([part]):
+                if set(table.column("cell").to_pylist()) <= finished.keys():
+                    part.unlink(missing_ok=True)
+
+    def write_invocation(self, content: dict[str, Any]) -> None:
+        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+        path = self.invocations / f"{stamp}-{os.getpid()}.json"
+        self._write(path, json.dumps(content, indent=2, ensure_ascii=False).encode())
+
+    def _write_table(self, path: Path, table: pa.Table, identity: dict[str, Any]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        metadata = {**(table.schema.metadata or {}), b"mpq.identity": json.dumps(identity).encode()}
+        buffer = pa.BufferOutputStream()
+        pq.write_table(table.replace_schema_metadata(metadata), buffer, compression="zstd")
+        self._write(path, buffer.getvalue().to_pybytes())
+
+    def _write(self, path: Path, data: bytes) -> None:
+        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with beside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise UserError(
+                f"'{path}' cannot be written: {error.strerror}; what was finished is kept, "
+                "and the same command goes on from there"
+            ) from None
+
+    # Reading
+
+    def finished(self) -> dict[str, Path]:
+        """Hash -> file of every finished cell."""
+        return {path.stem.rpartition("~")[2]: path for path in self.cells.glob("*~*.parquet")}
+
+    def present(self) -> dict[str, set[str]]:
+        """Cell hash -> samples that parts hold a row for. (A finished cell holds all of them.)"""
+        found: dict[str, set[str]] = defaultdict(set)
+        for table in self._tables(self.parts.glob("*.parquet"), columns=["cell", "sample"]):
+            for cell, sample in zip(
+                table.column("cell").to_pylist(), table.column("sample").to_pylist(), strict=True
+            ):
+                found[cell].add(sample)
+        return found
+
+    def read(self, only: set[str] | None = None) -> list[tuple[dict[str, Any], pa.Table]]:
+        """(identity, rows) of every finished cell (or of ``only`` those). Raises UserError if there are none."""
+        paths = [path for cell, path in sorted(self.finished().items()) if only is None or cell in only]
+        cells = [(json.loads(t.schema.metadata[b"mpq.identity"]), t) for t in self._tables(paths)]
+        if not cells:
+            raise UserError(f"'{self.folder}' holds no finished cell yet; run its sweep again to go on")
+        return cells
+
+    def forget(self, cells: set[str]) -> None:
+        """Removes finished cells, so that they are made again."""
+        for cell, path in self.finished().items():
+            if cell in cells:
+                path.unlink(missing_ok=True)
+
+    def read_invocations(self) -> list[dict[str, Any]]:
+        return [json.loads(path.read_text()) for path in sorted(self.invocations.glob("*.json"))]
+
+    def _tables(self, paths: Iterable[Path], columns: list[str] | None = None) -> Iterable[pa.Table]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        for path in paths:
+            try:
+                yield pq.read_table(pa.BufferReader(path.read_bytes()), columns=columns)
+            except FileNotFoundError:  # another process finished the cell and removed the part
+                continue
+            except (pa.ArrowInvalid, OSError) as error:
+                raise UserError(f"'{path}' is damaged ({error}); delete it and run the sweep again") from None
+
+
+def _file_name(words: str) -> str:
+    return re.sub(r"[^\w.=,@+-]+", "_", words)[:120]

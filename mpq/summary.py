@@ -1,0 +1,296 @@
+"""From rows to the numbers that reports show: one point a cell, grouped by data set and model."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mpq.metrics.similarity import SIMILARITIES
+from mpq.stats import (
+    RESAMPLES,
+    Estimate,
+    bootstrap_ratios,
+    confidence_of_drop_within,
+    mcnemar_exact,
+    paired_difference,
+    percentile_interval,
+    proportion,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SCORES = {"top1": "top-1", "top5": "top-5", "agreement": "agreement", "kl": "KL"}
+"""Column -> what reports call it. The first that a group has is its score; KL is in nats, the rest are shares."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Score minus the baseline's on the same samples; p of McNemar's exact test, for right/wrong scores."""
+
+    difference: Estimate
+    p: float | None
+
+
+@dataclass(frozen=True)
+class Point:
+    """One cell.
+
+    samples: that have a score; failed: that have an error though their source could be read; unreadable:
+    whose source could not. bpp: Σ bits / Σ pixels of the originals; mean_bpp: the mean of each sample's own.
+    kept: score / baseline's score. changes: per score. similarity: means; PSNR over the samples that differ.
+    exact: samples that were decoded without any loss. encode_ms, decode_ms: medians a sample.
+    """
+
+    codec: str
+    setting: str
+    samples: int
+    failed: int
+    unreadable: int
+    error: str | None
+    bpp: Estimate
+    mean_bpp: Estimate
+    payload_bpp: float
+    scores: dict[str, Estimate]
+    kept: Estimate | None
+    changes: dict[str, Change]
+    confidence: dict[float, float]
+    similarity: dict[str, Estimate]
+    exact: int
+    encode_ms: float
+    decode_ms: float
+
+    @property
+    def spec(self) -> str:
+        return f"{self.codec}:{self.setting}" if self.setting else self.codec
+
+    @property
+    def is_baseline(self) -> bool:
+        return self.codec == "none"
+
+    def too_many_failures(self, max_failures: float) -> bool:
+        return self.failed > max_failures * (self.samples + self.failed)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Points of one data set and model: the same samples throughout, so differences are paired.
+
+    score: the column that the group is judged by, "top1" or, without labels, "agreement".
+    """
+
+    dataset: str
+    model: str
+    weights_sha256: str
+    samples: int
+    score: str
+    points: list[Point]
+
+    @property
+    def baseline(self) -> Point | None:
+        return next((p for p in self.points if p.is_baseline), None)
+
+    @property
+    def codecs(self) -> list[str]:
+        return list(dict.fromkeys(p.codec for p in self.points if not p.is_baseline))
+
+    def ladder(self, codec: str) -> list[Point]:
+        """A codec's scored points, lowest rate first."""
+        return sorted((p for p in self.points if p.codec == codec and p.samples), key=lambda p: p.bpp.value)
+
+
+def summarize(
+    cells: Iterable[tuple[dict[str, Any], pa.Table]],
+    *,
+    drops: tuple[float, ...] = (0.01,),
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[Group]:
+    """Groups of points from finished cells. drops: losses whose confidence each point carries."""
+    by_group: dict[str, dict[str, tuple[dict[str, Any], pa.Table]]] = {}
+    for identity, table in cells:
+        group = json.dumps([identity["dataset"], identity["model"], identity["labels"]], sort_keys=True)
+        codec = json.dumps(identity["codec"], sort_keys=True)
+        held = by_group.setdefault(group, {}).get(codec)
+        # The same setting measured with more similarities tells all that the other does.
+        if held is None or len(held[0]["similarity"]) < len(identity["similarity"]):
+            by_group[group][codec] = (identity, table)
+    groups = [_group(list(held.values()), drops, resamples, seed) for held in by_group.values()]
+    return sorted(groups, key=lambda g: (g.dataset, g.model))
+
+
+def _column(table: pa.Table, name: str) -> np.ndarray:
+    """(samples,) float64, NaN where null."""
+    return np.array([math.nan if v is None else float(v) for v in table.column(name).to_pylist()])
+
+
+def _group(
+    cells: list[tuple[dict[str, Any], pa.Table]], drops: tuple[float, ...], resamples: int, seed: int
+) -> Group:
+    cells = sorted(cells, key=lambda cell: cell[0]["codec"]["name"] != "none")
+    baseline = cells[0][1] if cells[0][0]["codec"]["name"] == "none" else None
+    first = cells[0][1]
+    has = [s for s in SCORES if any(not np.isnan(_column(t, s)).all() for _, t in cells)]
+    score = has[0] if has else "agreement"
+    columns = _Columns(first.num_rows)
+    builders = [_PointBuilder(identity, table, baseline, has, score, columns) for identity, table in cells]
+    distribution = bootstrap_ratios(*columns.arrays(), resamples=resamples, seed=seed)
+    points = [builder.build(distribution, drops) for builder in builders]
+    return Group(
+        first.column("dataset")[0].as_py(),
+        first.column("model")[0].as_py(),
+        first.column("weights_sha256")[0].as_py(),
+        first.num_rows,
+        score,
+        sorted(points, key=lambda p: (not p.is_baseline, p.codec, p.bpp.value)),
+    )
+
+
+class _Columns:
+    """Collects ratios of sums over the same samples, to bootstrap them all in one go."""
+
+    def __init__(self, samples: int) -> None:
+        self.samples = samples
+        self._numerators: list[np.ndarray] = []
+        self._denominators: list[np.ndarray] = []
+
+    def add(self, numerator: np.ndarray, denominator: np.ndarray | None = None) -> int:
+        """A ratio over the samples where both are finite (the mean, without a denominator); returns its column."""
+        below = np.ones(self.samples) if denominator is None else denominator
+        usable = np.isfinite(numerator) & np.isfinite(below)
+        self._numerators.append(np.where(usable, numerator, 0.0))
+        self._denominators.append(np.where(usable, below, 0.0))
+        return len(self._numerators) - 1
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.stack(self._numerators, axis=1), np.stack(self._denominators, axis=1)
+
+    def ratio(self, column: int) -> float:
+        below = self._denominators[column].sum()
+        return float(self._numerators[column].sum() / below) if below else math.nan
+
+
+class _PointBuilder:
+    def __init__(
+        self,
+        identity: dict[str, Any],
+        table: pa.Table,
+        baseline: pa.Table | None,
+        scores: list[str],
+        score: str,
+        columns: _Columns,
+    ) -> None:
+        self.table = table
+        self.is_baseline = identity["codec"]["name"] == "none"
+        self.score = score
+        self.columns = columns
+        self.values = {s: _column(table, s) for s in scores}
+        self.before = {} if baseline is None else {s: _column(baseline, s) for s in scores}
+        answered = ~np.isnan(_column(table, "agreement"))
+        bits = np.where(answered, _column(table, "bits"), np.nan)
+        pixels = np.where(answered, _column(table, "width") * _column(table, "height"), np.nan)
+        self.bpp = columns.add(bits, pixels)
+        self.mean_bpp = columns.add(bits / pixels)
+        self.payload = columns.add(_column(table, "payload_bits"), pixels)
+        self.score_columns = {s: columns.add(v) for s, v in self.values.items()}
+        self.similarities = {s.column: _column(table, s.column) for s in SIMILARITIES.values()}
+        self.similarity_columns = {c: columns.add(v) for c, v in self.similarities.items()}
+        self.differences = {s: self.values[s] - v for s, v in self.before.items()}
+        self.difference_columns = {s: columns.add(d) for s, d in self.differences.items()}
+        self.kept = None
+        if score in self.before:
+            both = np.isfinite(self.differences[score])
+            after = np.where(both, self.values[score], np.nan)
+            self.kept = columns.add(after, np.where(both, self.before[score], np.nan))
+
+    def build(self, distribution: np.ndarray, drops: tuple[float, ...]) -> Point:
+        errors = [e for e in self.table.column("error").to_pylist() if e is not None]
+        unreadable = sum(e.startswith("source:") for e in errors)
+        own = [e for e in errors if not e.startswith("source:")]
+        answered = int(np.isfinite(self.values.get("agreement", np.array([]))).sum())
+
+        def estimate(column: int) -> Estimate:
+            value = self.columns.ratio(column)
+            if not math.isfinite(value):
+                return Estimate(value)
+            return Estimate(value, *percentile_interval(distribution[:, column]))
+
+        psnr = self.similarities["psnr"]
+        return Point(
+            codec=self.table.column("codec")[0].as_py(),
+            setting=self.table.column("setting")[0].as_py(),
+            samples=answered,
+            failed=len(own),
+            unreadable=unreadable,
+            error=own[0] if own else None,
+            bpp=estimate(self.bpp),
+            mean_bpp=estimate(self.mean_bpp),
+            payload_bpp=self.columns.ratio(self.payload),
+            scores={s: self._score(s, distribution) for s in self.score_columns},
+            kept=self._kept(distribution),
+            changes=self._changes(distribution),
+            confidence=self._confidence(drops),
+            similarity={
+                c: estimate(column)
+                for c, column in self.similarity_columns.items()
+                if not np.isnan(self.similarities[c]).all()
+            },
+            exact=int(np.isinf(psnr).sum()),
+            encode_ms=_median(_column(self.table, "encode_ms")),
+            decode_ms=_median(_column(self.table, "decode_ms")),
+        )
+
+    def _score(self, name: str, distribution: np.ndarray) -> Estimate:
+        values = self.values[name][np.isfinite(self.values[name])]
+        if not len(values):
+            return Estimate(math.nan)
+        if self.is_baseline and name in ("agreement", "kl"):
+            return Estimate(float(values.mean()))  # by definition, not by measurement
+        column = distribution[:, self.score_columns[name]]
+        if name == "kl":
+            return Estimate(float(values.mean()), *percentile_interval(column))
+        return proportion(values, column)
+
+    def _kept(self, distribution: np.ndarray) -> Estimate | None:
+        if self.kept is None or self.is_baseline or not math.isfinite(self.columns.ratio(self.kept)):
+            return None
+        difference = self.differences[self.score]
+        difference = difference[np.isfinite(difference)]
+        value = self.columns.ratio(self.kept)
+        if np.all(difference == difference[0]):
+            whole = paired_difference(difference, distribution[:, self.difference_columns[self.score]])
+            before = float(np.nanmean(self.before[self.score]))
+            assert whole.low is not None and whole.high is not None
+            return Estimate(value, 1 + whole.low / before, 1 + whole.high / before)
+        return Estimate(value, *percentile_interval(distribution[:, self.kept]))
+
+    def _changes(self, distribution: np.ndarray) -> dict[str, Change]:
+        changes = {}
+        for name in ("top1", "top5", "agreement"):
+            difference = self.differences.get(name, np.array([]))
+            both = np.isfinite(difference)
+            if self.is_baseline or not both.any():
+                continue
+            column = distribution[:, self.difference_columns[name]]
+            before, after = self.before[name][both], self.values[name][both]
+            # Agreement with itself is 1 by definition: no test can be made of it.
+            p = None if name == "agreement" else mcnemar_exact(before, after)
+            changes[name] = Change(paired_difference(difference[both], column), p)
+        return changes
+
+    def _confidence(self, drops: tuple[float, ...]) -> dict[float, float]:
+        difference = self.differences.get(self.score, np.array([]))
+        difference = difference[np.isfinite(difference)]
+        if self.is_baseline or not len(difference):
+            return {}
+        return {drop: confidence_of_drop_within(difference, drop) for drop in drops}
+
+
+def _median(values: np.ndarray) -> float:
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if len(values) else math.nan

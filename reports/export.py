@@ -1,0 +1,64 @@
+"""The same tables as text for other programs: Markdown, CSV, JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from typing import Any
+
+from rich.text import Text
+
+from reports.content import Section
+
+
+def markdown(sections: list[Section]) -> str:
+    parts = []
+    for section in sections:
+        columns = section.table.columns
+        lines = ["| " + " | ".join(c.title for c in columns) + " |"]
+        lines.append("| " + " | ".join("--:" if c.right else ":--" for c in columns) + " |")
+        for row in section.table.rows:
+            cells = (Text.from_markup(row.get(c.key, "")).plain.replace("|", "\\|") for c in columns)
+            lines.append("| " + " | ".join(cells) + " |")
+        parts.append(f"### {section.title}\n\n{section.answer}\n\n" + "\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def to_json(sections: list[Section]) -> str:
+    """A list of sections: title, answer, notes and points. Numbers that JSON lacks (∞, NaN) are null."""
+    content = [
+        {"title": s.title, "answer": s.answer, "notes": s.notes, "points": [_finite(d) for d in s.data]}
+        for s in sections
+    ]
+    return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def to_csv(sections: list[Section]) -> str:
+    """A line a point; nested values get dotted column names (``scores.top1.low``)."""
+    rows = [_flat(d) for s in sections for d in s.data]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    file = io.StringIO()
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            flat |= _flat(inner, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = inner
+    return flat

@@ -1,0 +1,44 @@
+"""Reports on a terminal, or as plain text where the output is none."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from reports.content import Section, Table
+from reports.curve import draw
+
+
+def show(section: Section, console: Console) -> None:
+    """The answer first, then the table, the curve and the notes."""
+    console.print()
+    console.print(Text(section.title, style="bold"))
+    console.print(Text(section.answer), soft_wrap=False)
+    console.print()
+    console.print(table(section.table, console.width))
+    if section.curve is not None:
+        console.print()
+        console.print(draw(section.curve, min(console.width, 110)))
+    if section.notes:
+        console.print()
+    for note in section.notes:
+        console.print(Padding(Text(note, style="dim"), (0, 0, 0, 0)))
+
+
+def table(content: Table, width: int = 10_000) -> RichTable:
+    """A table of the columns that ``width`` has room for."""
+    columns = [c for c in content.columns if c.width <= width]
+    rich = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", collapse_padding=True)
+    for column in columns:
+        rich.add_column(column.title, justify="right" if column.right else "left", no_wrap=column.right)
+    previous = None
+    for row in content.rows:
+        band = row.get(content.group) if content.group else None
+        if previous is not None and band != previous:
+            rich.add_section()
+        previous = band
+        rich.add_row(*(Text.from_markup(row.get(c.key, "")) for c in columns))
+    return rich
