@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -34,9 +34,11 @@ reid = typer.Typer(
 CELLS_FAILED = 3
 """Exit status of a sweep that ended, but some of whose cells failed."""
 
-Out = Annotated[Optional[Path], typer.Option("--out", help="Folder of the results.", show_default=False)]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder of the results.", show_default=False)]
 MaxDrop = Annotated[float, typer.Option(help="Points of score that may be lost.", min=0, max=100)]
-MaxFailures = Annotated[float, typer.Option(help="Share of samples that may fail before a cell does.", min=0, max=1)]
+MaxFailures = Annotated[
+    float, typer.Option(help="Share of samples that may fail before a cell does.", min=0, max=1)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, a line a point.")]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")]
@@ -51,47 +53,57 @@ def _version(value: bool) -> None:
 @mpq.callback()
 def _mpq(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of mistakes, too.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
 ) -> None:
     pass
 
 
 @mpq.command()
 def sweep(
-    plan: Annotated[Optional[Path], typer.Argument(help="A plan file (YAML); options override it.")] = None,
+    plan: Annotated[Path | None, typer.Argument(help="A plan file (YAML); options override it.")] = None,
     codec: Annotated[
-        Optional[list[str]], typer.Option(help="name, or name:key=a,b,c. Again for more.", show_default=False)
+        list[str] | None, typer.Option(help="name, or name:key=a,b,c. Again for more.", show_default=False)
     ] = None,
     data: Annotated[
-        Optional[str], typer.Option(help="A folder, or a data set's name (see mpq datasets).", show_default=False)
+        str | None,
+        typer.Option(help="A folder, or a data set's name (see mpq datasets).", show_default=False),
     ] = None,
-    labels: Annotated[
-        Optional[str], typer.Option(help="Table of files and labels.", show_default=False)
-    ] = None,
+    labels: Annotated[str | None, typer.Option(help="Table of files and labels.", show_default=False)] = None,
     no_labels: Annotated[bool, typer.Option("--no-labels", help="Measure fidelity only.")] = False,
     model: Annotated[
-        Optional[list[str]], typer.Option(help="A model (see mpq models). Again for more.", show_default=False)
+        list[str] | None,
+        typer.Option(help="A model (see mpq models). Again for more.", show_default=False),
     ] = None,
     weights: Annotated[
-        Optional[list[str]],
+        list[str] | None,
         typer.Option(help="FILE, or MODEL=FILE with several models.", show_default=False),
     ] = None,
     similarity: Annotated[
-        Optional[str],
+        str | None,
         typer.Option(help="Any of psnr,ssim,ms-ssim, or none. [default: psnr]", show_default=False),
     ] = None,
-    limit: Annotated[Optional[int], typer.Option(help="Take this many samples, drawn.", show_default=False)] = None,
-    seed: Annotated[Optional[int], typer.Option(help="Of the drawing. [default: 0]", show_default=False)] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Take this many samples, drawn.", show_default=False)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the drawing. [default: 0]", show_default=False)] = None,
     max_failures: Annotated[
-        Optional[float],
-        typer.Option(help="Share of samples that may fail before a cell does. [default: 0.01]", show_default=False),
+        float | None,
+        typer.Option(
+            help="Share of samples that may fail before a cell does. [default: 0.01]", show_default=False
+        ),
     ] = None,
     out: Out = None,
-    workers: Annotated[Optional[int], typer.Option(help="Processes. [default: one a core]", min=1, show_default=False)] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes. [default: one a core]", min=1, show_default=False)
+    ] = None,
     device: Annotated[str, typer.Option(help="Where models run: auto, cpu, cuda, mps.")] = "auto",
     retry: Annotated[bool, typer.Option("--retry", help="Make cells that failed anew.")] = False,
     max_drop: MaxDrop = 1.0,
-    print_plan: Annotated[bool, typer.Option("--print-plan", help="Print the plan as YAML and stop.")] = False,
+    print_plan: Annotated[
+        bool, typer.Option("--print-plan", help="Print the plan as YAML and stop.")
+    ] = False,
     json: AsJson = False,
     csv: AsCsv = False,
     markdown: AsMarkdown = False,
@@ -132,7 +144,8 @@ def _run_sweep(
     from mpq import engine
     from mpq.store import Store
 
-    engine.warm_up(["torch", "timm", "mpq.sweep"])
+    if workers != 1:
+        engine.warm_up(["torch", "timm", "mpq.sweep"])
     store = Store(plan.folder)
     from mpq.environment import environment
     from mpq.sweep import Sweep
@@ -175,7 +188,9 @@ def _run_sweep(
         _console().print(f"\n[dim]mpq report {plan.folder} shows this again.[/dim]", highlight=False)
     if made.dataset.problems or unreadable:
         count = len(made.dataset.problems) + len(unreadable)
-        raise UserError(f"{count} of the samples of '{plan.data}' could not be used, as said above; the rest was")
+        raise UserError(
+            f"{count} of the samples of '{plan.data}' could not be used, as said above; the rest was"
+        )
     if status:
         raise typer.Exit(status)
 
@@ -188,11 +203,20 @@ def report(
     json: AsJson = False,
     csv: AsCsv = False,
     markdown: AsMarkdown = False,
+    svg: Annotated[
+        Path | None, typer.Option(help="Also draw the report into this SVG file.", show_default=False)
+    ] = None,
 ) -> None:
     """Show a run's results from disk."""
     from mpq.store import Store
+    from reports.export import to_svg
 
     sections, _ = _sections(Store(run, create=False), None, max_drop, max_failures)
+    if svg is not None:
+        try:
+            svg.write_text(to_svg(sections), encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"'{svg}' cannot be written: {error.strerror}") from None
     _show(sections, (json, csv, markdown))
 
 
@@ -220,8 +244,10 @@ def roundtrip(
     file: Annotated[Path, typer.Argument(help="A picture.")],
     codec: Annotated[str, typer.Option(help="A codec at one setting, e.g. jpeg:quality=10.")],
     out: Annotated[Path, typer.Option(help="Folder for the bitstream and the decoded picture.")] = Path(),
-    model: Annotated[str, typer.Option(help="Asked before and after; 'none' asks nobody.")] = "efficientnet-lite0",
-    weights: Annotated[Optional[Path], typer.Option(help="The model's weights.", show_default=False)] = None,
+    model: Annotated[
+        str, typer.Option(help="Asked before and after; 'none' asks nobody.")
+    ] = "efficientnet-lite0",
+    weights: Annotated[Path | None, typer.Option(help="The model's weights.", show_default=False)] = None,
 ) -> None:
     """One file through one codec: bitstream, decoded picture, bits, similarity, time, top-5 before and after."""
     from mpq.codecs.base import parse_codec
@@ -231,7 +257,9 @@ def roundtrip(
 
     settings = parse_codec(codec)
     if len(settings) != 1:
-        raise UserError(f"'{codec}' is {len(settings)} settings; roundtrip takes one, e.g. {settings[0].spec}")
+        raise UserError(
+            f"'{codec}' is {len(settings)} settings; roundtrip takes one, e.g. {settings[0].spec}"
+        )
     classifier = None if model == "none" else load_classifier(model, weights)
     _show([roundtrip_section(run(file, settings[0], classifier, out))], (False, False, False))
 
@@ -271,10 +299,14 @@ def metrics() -> None:
 @mpq.command()
 def bench(
     data: Annotated[str, typer.Option(help="A folder or a data set's name.")] = "embedded",
-    model: Annotated[Optional[list[str]], typer.Option(help="Models. [default: lite0 and lite2]", show_default=False)] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Models. [default: lite0 and lite2]", show_default=False)
+    ] = None,
     codec: Annotated[str, typer.Option(help="Codec settings.")] = "jpeg:quality=5,20,50,80",
     samples: Annotated[int, typer.Option(help="Samples; the data set is repeated to fill them.", min=1)] = 96,
-    workers: Annotated[Optional[int], typer.Option(help="Processes. [default: one a core]", min=1, show_default=False)] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes. [default: one a core]", min=1, show_default=False)
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Time this sweep, a plain loop and the models alone, side by side, as ratios."""
@@ -285,7 +317,9 @@ def bench(
     _show([bench_section(result)], (json, False, False))
 
 
-def _sections(store: Any, only: set[str] | None, max_drop: float, max_failures: float) -> tuple[list[Any], int]:
+def _sections(
+    store: Any, only: set[str] | None, max_drop: float, max_failures: float
+) -> tuple[list[Any], int]:
     """The report's sections and the exit status that the cells deserve."""
     from mpq.report import section
     from mpq.summary import summarize
@@ -327,7 +361,9 @@ def _weights(given: list[str], models: list[str]) -> dict[str, str]:
         model, equals, file = text.partition("=")
         if not equals or model not in models:
             if len(models) != 1:
-                raise UserError(f"--weights {text}: with several models write MODEL=FILE; models: {', '.join(models)}")
+                raise UserError(
+                    f"--weights {text}: with several models write MODEL=FILE; models: {', '.join(models)}"
+                )
             model, file = models[0], text
         weights[model] = file
     return weights

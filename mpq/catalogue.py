@@ -62,13 +62,14 @@ def metrics_sections() -> list[Section]:
         Column("unit", "unit", right=False),
         Column("what", "what it is", right=False),
     ]
+    types = [columns[0], Column("unit", "type", right=False), columns[2]]
     scores = [{"name": n, "unit": u, "what": w} for n, u, w in SCORES]
     similarities = [{"name": s.name, "unit": s.unit, "what": s.summary} for s in SIMILARITIES.values()]
     fields = [{"name": f.name, "unit": f.type, "what": escape(f.doc)} for f in FIELDS]
     return [
         Section("Scores", "Of a model's answer; always measured.", Table(columns, scores)),
         Section("Similarities", "Of two pictures; chosen with --similarity.", Table(columns, similarities)),
-        Section("Rows", "The fields of RUN/cells/*.parquet, a row a sample.", Table(columns, fields)),
+        Section("Rows", "The fields of RUN/cells/*.parquet, a row a sample.", Table(types, fields)),
     ]
 
 
@@ -81,8 +82,12 @@ def _columns(kind: str) -> list[Column]:
 
 
 def _parameters(cls: type[Codec]) -> str:
-    ranges = {p.name: f"{p.low:g}–{p.high:g}" if p.low is not None and p.high is not None else
-              "/".join(map(str, p.choices)) for p in cls.parameters}
+    ranges = {
+        p.name: f"{p.low:g}–{p.high:g}"
+        if p.low is not None and p.high is not None
+        else "/".join(map(str, p.choices))
+        for p in cls.parameters
+    }
     return ", ".join(f"{p.name} {ranges[p.name]} ({p.default})" for p in cls.parameters)
 
 

@@ -8,6 +8,7 @@ with it: the block is tried again sample by sample, and the sample that kills be
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -64,7 +65,9 @@ def run(
         yield from _Pool(job, blocks, workers, score_here, on_piece).results()
 
 
-def _run_here(job: Job, blocks: Sequence[Block], on_piece: Callable[[], None]) -> Iterator[tuple[Block, Rows]]:
+def _run_here(
+    job: Job, blocks: Sequence[Block], on_piece: Callable[[], None]
+) -> Iterator[tuple[Block, Rows]]:
     job.open(threads=1)
     for block in blocks:
         rows: Rows = []
@@ -95,7 +98,9 @@ class _Worker:
     def __init__(self, job: Job, score_here: bool) -> None:
         context = _context()
         self.connection, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, job, score_here), daemon=True)
+        self.process: BaseProcess = context.Process(
+            target=_serve, args=(theirs, job, score_here), daemon=True
+        )
         self.process.start()
         theirs.close()
         self.ready = False
@@ -129,7 +134,7 @@ class _Pool:
             while any(worker.block is not None for worker in workers):
                 busy = {worker.connection: worker for worker in workers if worker.block is not None}
                 for connection in wait(list(busy)):
-                    worker = busy[connection]  # type: ignore[index]
+                    worker = busy[connection]
                     try:
                         kind, content = worker.connection.recv()
                     except (EOFError, ConnectionError):
@@ -160,10 +165,8 @@ class _Pool:
             return
         if self.score_here:
             worker.score = self.job.scorer()
-        try:
+        with contextlib.suppress(OSError):  # it may be dead already: the next receive says so
             worker.connection.send(worker.block)
-        except OSError:
-            pass  # it is dead already: the next receive says so
 
     def _bury(self, worker: _Worker, workers: list[_Worker]) -> Iterator[tuple[Block, Rows]]:
         worker.process.join()

@@ -11,7 +11,17 @@ from typing import Any
 
 from mpq import __version__
 
-PACKAGES = ("numpy", "torch", "torchvision", "timm", "transformers", "pillow", "pyarrow", "scipy", "pytorch-msssim")
+PACKAGES = (
+    "numpy",
+    "torch",
+    "torchvision",
+    "timm",
+    "transformers",
+    "pillow",
+    "pyarrow",
+    "scipy",
+    "pytorch-msssim",
+)
 
 
 def environment() -> dict[str, Any]:

@@ -47,7 +47,9 @@ class Plan:
             raise UserError(f"max_failures is a share from 0 to 1, not {self.max_failures}")
         for spec in self.weights:
             if spec not in self.model:
-                raise UserError(f"weights are given for '{spec}', which is not among the models{suggestion(spec, list(self.model))}")
+                raise UserError(
+                    f"weights are given for '{spec}', which is not among the models{suggestion(spec, list(self.model))}"
+                )
 
     @property
     def folder(self) -> Path:
@@ -67,7 +69,9 @@ def read_plan(path: Path) -> Plan:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the plan '{path}' cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise UserError(
+            f"the plan '{path}' cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from None
     except yaml.YAMLError as error:
         raise UserError(f"the plan '{path}' is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
@@ -108,12 +112,12 @@ def _checked(key: str, value: Any, where: str) -> Any:
         if isinstance(value, bool):
             return value
     elif key in ("limit", "seed"):
-        if isinstance(value, int) and not isinstance(value, bool) or value is None and key == "limit":
+        if (isinstance(value, int) and not isinstance(value, bool)) or (value is None and key == "limit"):
             return value
     elif key == "max_failures":
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return float(value)
-    elif isinstance(value, str) or value is None and key in ("labels", "out"):
+    elif isinstance(value, str) or (value is None and key in ("labels", "out")):
         return value
     raise UserError(f"{where}: {key} is {wanted}, not {value!r}")
 

@@ -14,7 +14,7 @@ import inspect
 import pkgutil
 from functools import cached_property
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from mpq.errors import UserError
 
@@ -41,13 +41,18 @@ class Registry(Generic[T]):
     def entries(self) -> dict[str, type[T]]:
         module_name, _, class_name = self._base.partition(":")
         base = getattr(importlib.import_module(module_name), class_name)
-        found: dict[str, type[T]] = {}
+        found: dict[str, Any] = {}
         package = importlib.import_module(self.package)
         for info in pkgutil.iter_modules(package.__path__, f"{self.package}."):
             module = importlib.import_module(info.name)
+            thing: Any
             for _, thing in inspect.getmembers(module, inspect.isclass):
                 own = issubclass(thing, base) and thing.__module__ == module.__name__
-                if own and isinstance(getattr(thing, "name", None), str) and not thing.__name__.startswith("_"):
+                if (
+                    own
+                    and isinstance(getattr(thing, "name", None), str)
+                    and not thing.__name__.startswith("_")
+                ):
                     found[thing.name] = thing
         for entry in entry_points(group=self.package):
             try:
@@ -61,7 +66,9 @@ class Registry(Generic[T]):
                     f"the plug-in {self.kind} '{entry.name}' ({entry.value}) is not a {base.__name__}"
                 )
             if entry.name in found:
-                raise UserError(f"the plug-in {self.kind} '{entry.name}' ({entry.value}) has a name that is taken")
+                raise UserError(
+                    f"the plug-in {self.kind} '{entry.name}' ({entry.value}) has a name that is taken"
+                )
             found[entry.name] = thing
         return found
 

@@ -101,7 +101,9 @@ def roundtrip_section(result: Roundtrip) -> Section:
     if result.before:
         same = result.before[0][0] == result.after[0][0]
         verdict = "keeps its answer" if same else "changes its answer"
-        answer = f"At {rate(result.bpp)} bpp the model {verdict}: {result.before[0][0]} → {result.after[0][0]}."
+        answer = (
+            f"At {rate(result.bpp)} bpp the model {verdict}: {result.before[0][0]} → {result.after[0][0]}."
+        )
     columns = [Column("what", "", right=False), Column("value", "", right=False)]
     return Section(result.codec.spec, answer, Table(columns, rows))
 
@@ -129,8 +131,9 @@ def bench_section(result: Bench) -> Section:
     )
     notes = [
         f"{result.described}. An answer is one model's on one decoded picture.",
-        "Plain loop: for each setting and picture: read, encode, decode, and each model on a batch of one, with "
-        "torch's own threads. Models alone: ready tensors, no codec, no preprocessing.",
+        "Plain loop: for each model, setting and picture: read, encode, decode, a batch of one, torch's own "
+        "threads. Models alone: ready tensors, no codec, no preprocessing; with torch's threads as they come, in "
+        "processes frozen as the sweep has them.",
     ]
     return Section("mpq bench", answer, Table(columns, rows), notes=notes, data=[asdict(result)])
 
@@ -195,7 +198,9 @@ def _row(group: Group, point: Point, max_failures: float) -> dict[str, str]:
         low, high = change.difference.low, change.difference.high
         significant = low is not None and high is not None and not low <= 0 <= high
         colour = "red" if change.difference.value < 0 else "green"
-        row["change"] = f"[{colour}]{signed(change.difference)}[/{colour}]" if significant else signed(change.difference)
+        row["change"] = (
+            f"[{colour}]{signed(change.difference)}[/{colour}]" if significant else signed(change.difference)
+        )
         if change.p is not None:
             row["p"] = f"{change.p:.3f}" if change.p >= 0.001 else "<.001"
     formats = {"psnr": "{:.1f}", "ssim": "{:.3f}", "ms_ssim": "{:.3f}"}
@@ -233,7 +238,9 @@ def _notes(group: Group, max_failures: float) -> list[str]:
     )
     for point in group.points:
         if point.failed:
-            verdict = "so it has no score" if point.too_many_failures(max_failures) else "left out of its score"
+            verdict = (
+                "so it has no score" if point.too_many_failures(max_failures) else "left out of its score"
+            )
             notes.append(f"{point.spec}: {point.failed} samples failed ({point.error}), {verdict}.")
     if unreadable := max(point.unreadable for point in group.points):
         notes.append(f"{unreadable} of {group.samples} samples could not be read and are in no score.")

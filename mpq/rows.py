@@ -44,7 +44,11 @@ FIELDS = (
     Field("ms_ssim", "float64", "0–1; null if not asked for or the picture is too small"),
     Field("encode_ms", "float64", "milliseconds to encode, one thread; not part of the result proper"),
     Field("decode_ms", "float64", "milliseconds to decode, one thread; not part of the result proper"),
-    Field("decoded_from", "string", "'bitstream', or 'encoder' where the encoder handed over the decoder's output"),
+    Field(
+        "decoded_from",
+        "string",
+        "'bitstream', or 'encoder' where the encoder handed over the decoder's output",
+    ),
     Field("error", "string", "why there is no score, 'source: …', 'codec: …'; null where there is one"),
 )
 

@@ -30,7 +30,9 @@ class ImageSample:
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or self.pixels.dtype != np.uint8:
-            raise ValueError(f"an ImageSample holds (H, W, 3) uint8, not {self.pixels.shape} {self.pixels.dtype}")
+            raise ValueError(
+                f"an ImageSample holds (H, W, 3) uint8, not {self.pixels.shape} {self.pixels.dtype}"
+            )
 
     @property
     def width(self) -> int:

@@ -101,7 +101,9 @@ class Group:
 
     def ladder(self, codec: str) -> list[Point]:
         """A codec's scored points, lowest rate first."""
-        return sorted((p for p in self.points if p.codec == codec and p.samples), key=lambda p: p.bpp.value)
+        return sorted(
+            (p for p in self.points if p.codec == codec and p.samples), key=lambda p: (p.bpp.value, p.setting)
+        )
 
 
 def summarize(
@@ -147,7 +149,7 @@ def _group(
         first.column("weights_sha256")[0].as_py(),
         first.num_rows,
         score,
-        sorted(points, key=lambda p: (not p.is_baseline, p.codec, p.bpp.value)),
+        sorted(points, key=lambda p: (not p.is_baseline, p.codec, p.bpp.value, p.setting)),
     )
 
 

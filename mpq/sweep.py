@@ -85,7 +85,7 @@ class SweepJob:
         if not self._loaded:
             self._loaded = [load_classifier(spec, weights) for spec, weights in self.models]
         device = self.device if threads > 1 else "cpu"
-        self._loaded = [model.to(device) for model in self._loaded]
+        self._loaded = [model.on(device) for model in self._loaded]
 
     def code(self, block: engine.Block) -> Iterator[Piece]:
         tasks = self._tasks(block)
@@ -149,7 +149,9 @@ class SweepJob:
         }
 
     def scorer(self) -> Callable[[Piece], engine.Rows]:
-        reference: dict[tuple[int, int], np.ndarray] = {}  # (model, sample) -> log-probabilities on the original
+        reference: dict[
+            tuple[int, int], np.ndarray
+        ] = {}  # (model, sample) -> log-probabilities on the original
 
         def score(piece: Piece) -> engine.Rows:
             rows: engine.Rows = []
@@ -162,7 +164,8 @@ class SweepJob:
                         reference[m, piece.block[p]] = log_softmax(answer)
                 for position, i in enumerate(piece.block):
                     cell = next(
-                        (t.cell for t in self.missing.get(i, []) if t.codec == piece.codec and t.model == m), None
+                        (t.cell for t in self.missing.get(i, []) if t.codec == piece.codec and t.model == m),
+                        None,
                     )
                     if cell is None:
                         continue
@@ -300,7 +303,9 @@ class Sweep:
         baseline = {task.cell for task in self.cells if isinstance(self.codecs[task.codec], NoCodec)}
         errors: dict[str, str] = {}
         for _, table in store.read(baseline):
-            for sample, error in zip(table.column("sample").to_pylist(), table.column("error").to_pylist(), strict=True):
+            for sample, error in zip(
+                table.column("sample").to_pylist(), table.column("error").to_pylist(), strict=True
+            ):
                 if error and error.startswith("source: "):
                     errors[sample] = error.removeprefix("source: ")
         return [f"{sample}: {error}" for sample, error in errors.items()]
@@ -389,7 +394,9 @@ def _codecs(specs: tuple[str, ...]) -> list[Codec]:
 def _resolve(dataset: Dataset, space: LabelSpace) -> list[int | None]:
     if dataset.classes and len(dataset.classes) == len(space) and not any(space.names):
         # A model whose classes have no names: the layout's order is all there is to go by.
-        return [dataset.classes.index(s.label) if s.label in dataset.classes else None for s in dataset.sources]
+        return [
+            dataset.classes.index(s.label) if s.label in dataset.classes else None for s in dataset.sources
+        ]
     return [space.resolve(source.label) if source.label is not None else None for source in dataset.sources]
 
 
@@ -414,7 +421,8 @@ def _resolvable(dataset: Dataset, models: list[Classifier]) -> tuple[Dataset, li
             "--no-labels measures fidelity without them"
         )
     problems = [
-        f"{dataset.sources[i].id}: '{dataset.sources[i].label}' is not a class of {name}" for i, name in bad.items()
+        f"{dataset.sources[i].id}: '{dataset.sources[i].label}' is not a class of {name}"
+        for i, name in bad.items()
     ]
     kept = tuple(source for i, source in enumerate(dataset.sources) if i not in bad)
     return replace(dataset, sources=kept, problems=(*dataset.problems, *problems)), []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from rich.text import Text
@@ -75,13 +76,13 @@ class _Canvas:
 
     def dashes(self, y: float) -> None:
         _, row = self._dot(self.x0, y)
-        for column in range(0, 2 * self.width):
+        for column in range(2 * self.width):
             if column % 6 < 3:
                 self._set(column, row, "dim")
 
     def line(self, points: list[tuple[float, float]], style: str) -> None:
         ends = [self._dot(math.log10(x), y) for x, y in points]
-        for (c0, r0), (c1, r1) in zip(ends, ends[1:], strict=False):
+        for (c0, r0), (c1, r1) in itertools.pairwise(ends):
             steps = max(abs(c1 - c0), abs(r1 - r0), 1)
             for i in range(steps + 1):
                 self._set(round(c0 + (c1 - c0) * i / steps), round(r0 + (r1 - r0) * i / steps), style)
@@ -109,7 +110,9 @@ class _Canvas:
             for digit in (1, 2, 5)
             if (self.y1 - self.y0) / (digit * 10.0**power) <= 5
         )
-        values = [step * i for i in range(math.ceil(self.y0 / step - 1e-9), math.floor(self.y1 / step + 1e-9) + 1)]
+        values = [
+            step * i for i in range(math.ceil(self.y0 / step - 1e-9), math.floor(self.y1 / step + 1e-9) + 1)
+        ]
         return {self._dot(self.x0, value)[1] // 4: f"{value:g}" for value in values}
 
     def x_axis(self) -> tuple[str, str]:

@@ -6,17 +6,23 @@ import csv
 import io
 import json
 import math
+import re
 from typing import Any
 
+from rich.console import Console
 from rich.text import Text
 
+from reports import terminal
 from reports.content import Section
+
+PAGE = 120
+"""The width that a page is taken to have: Markdown shows the columns that fit a terminal as wide."""
 
 
 def markdown(sections: list[Section]) -> str:
     parts = []
     for section in sections:
-        columns = section.table.columns
+        columns = [c for c in section.table.columns if c.width <= PAGE]
         lines = ["| " + " | ".join(c.title for c in columns) + " |"]
         lines.append("| " + " | ".join("--:" if c.right else ":--" for c in columns) + " |")
         for row in section.table.rows:
@@ -24,6 +30,17 @@ def markdown(sections: list[Section]) -> str:
             lines.append("| " + " | ".join(cells) + " |")
         parts.append(f"### {section.title}\n\n{section.answer}\n\n" + "\n".join(lines) + "\n")
     return "\n".join(parts)
+
+
+def to_svg(sections: list[Section], width: int = 100) -> str:
+    """What a terminal of ``width`` columns shows, as a picture that asks nothing of the network."""
+    console = Console(
+        record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+    )
+    for section in sections:
+        terminal.show(section, console)
+    picture = console.export_svg(title="mpq")
+    return re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)
 
 
 def to_json(sections: list[Section]) -> str:

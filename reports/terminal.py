@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rich import box
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -16,7 +15,7 @@ def show(section: Section, console: Console) -> None:
     """The answer first, then the table, the curve and the notes."""
     console.print()
     console.print(Text(section.title, style="bold"))
-    console.print(Text(section.answer), soft_wrap=False)
+    console.print(Text(section.answer))
     console.print()
     console.print(table(section.table, console.width))
     if section.curve is not None:
@@ -25,15 +24,21 @@ def show(section: Section, console: Console) -> None:
     if section.notes:
         console.print()
     for note in section.notes:
-        console.print(Padding(Text(note, style="dim"), (0, 0, 0, 0)))
+        console.print(Text(note, style="dim"))
 
 
 def table(content: Table, width: int = 10_000) -> RichTable:
     """A table of the columns that ``width`` has room for."""
     columns = [c for c in content.columns if c.width <= width]
-    rich = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", collapse_padding=True)
+    titled = any(column.title for column in columns)
+    rich = RichTable(
+        box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", collapse_padding=True, show_header=titled
+    )
     for column in columns:
-        rich.add_column(column.title, justify="right" if column.right else "left", no_wrap=column.right)
+        # Words may wrap, figures may not; nothing is cut off.
+        rich.add_column(
+            column.title, justify="right" if column.right else "left", no_wrap=column.right, overflow="fold"
+        )
     previous = None
     for row in content.rows:
         band = row.get(content.group) if content.group else None

@@ -73,9 +73,11 @@ class Parameter:
             value in self.choices
             if self.choices
             else isinstance(value, str)
-            or (self.low is None or value >= self.low)
-            and (self.high is None or value <= self.high)
-            and math.isfinite(value)
+            or (
+                (self.low is None or value >= self.low)
+                and (self.high is None or value <= self.high)
+                and math.isfinite(value)
+            )
         )
         if not allowed:
             raise UserError(f"{codec}: {self.name} is {self.domain}, not '{text}'")
@@ -180,7 +182,10 @@ def parse_codec(spec: str) -> list[Codec]:
         if key not in known:
             raise UserError(f"{name} has no parameter '{key}'{suggestion(key, list(known))}")
         parsed[key] = list(dict.fromkeys(known[key].parse(value, name) for value in values))
-    return [cls(**dict(zip(parsed, combination, strict=True))) for combination in itertools.product(*parsed.values())]
+    return [
+        cls(**dict(zip(parsed, combination, strict=True)))
+        for combination in itertools.product(*parsed.values())
+    ]
 
 
 def _split_options(text: str, spec: str) -> dict[str, list[str]]:

@@ -42,7 +42,10 @@ def webp_payload(data: bytes) -> int:
     """The ``VP8 ``/``VP8L`` chunk's contents (RFC 9649, section 2.3)."""
     position, total = 12, 0
     while position + 8 <= len(data):
-        name, size = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "little")
+        name, size = (
+            data[position : position + 4],
+            int.from_bytes(data[position + 4 : position + 8], "little"),
+        )
         if name in (b"VP8 ", b"VP8L", b"ALPH"):
             total += size
         position += 8 + size + size % 2

@@ -17,7 +17,25 @@ from mpq.errors import UserError
 from mpq.registry import datasets as registry
 
 IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .avif .bmp .gif .tif .tiff .jp2 .j2k .ppm .pgm .pnm .tga".split()
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".webp",
+        ".avif",
+        ".bmp",
+        ".gif",
+        ".tif",
+        ".tiff",
+        ".jp2",
+        ".j2k",
+        ".ppm",
+        ".pgm",
+        ".pnm",
+        ".tga",
+    ]
 )
 
 
@@ -58,7 +76,9 @@ class Dataset:
         return replace(self, sources=tuple(self.sources[i] for i in sorted(drawn)))
 
     def without_labels(self) -> Dataset:
-        return replace(self, sources=tuple(replace(source, label=None) for source in self.sources), classes=())
+        return replace(
+            self, sources=tuple(replace(source, label=None) for source in self.sources), classes=()
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -136,5 +156,3 @@ def pictures_in(folder: Path) -> list[Path]:
     """Image files below ``folder``, by their endings, in the order of their paths; hidden ones left out."""
     found = (p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
     return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
-
-

@@ -20,7 +20,9 @@ def _folder() -> Path | None:
 
 class Embedded(DatasetReader):
     name = "embedded"
-    summary = "20 labelled ImageNet photographs from the foolbox wheel: a demonstration, 5 points a photograph"
+    summary = (
+        "20 labelled ImageNet photographs from the foolbox wheel: a demonstration, 5 points a photograph"
+    )
     layout = "embedded"
 
     def read(self, argument: str, labels: str | None) -> Dataset:

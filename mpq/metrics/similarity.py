@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 
 def psnr(original: np.ndarray, decoded: np.ndarray) -> float:
@@ -40,7 +44,7 @@ def ms_ssim(original: np.ndarray, decoded: np.ndarray) -> float | None:
     return float(_ms_ssim(_batch(original), _batch(decoded), data_range=255))
 
 
-def _batch(pixels: np.ndarray):  # type: ignore[no-untyped-def]
+def _batch(pixels: np.ndarray) -> torch.Tensor:
     import torch
 
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float()
@@ -60,8 +64,18 @@ class Similarity:
 SIMILARITIES = {
     s.name: s
     for s in (
-        Similarity("psnr", "psnr", psnr, "dB", "peak signal-to-noise ratio over RGB; says nothing of structure"),
-        Similarity("ssim", "ssim", ssim, "0–1", "structural similarity over RGB; costs about three forward passes of EfficientNet-Lite0"),
-        Similarity("ms-ssim", "ms_ssim", ms_ssim, "0–1", "the same on five scales; needs sides over 160 pixels"),
+        Similarity(
+            "psnr", "psnr", psnr, "dB", "peak signal-to-noise ratio over RGB; says nothing of structure"
+        ),
+        Similarity(
+            "ssim",
+            "ssim",
+            ssim,
+            "0–1",
+            "structural similarity over RGB; costs about three forward passes of EfficientNet-Lite0",
+        ),
+        Similarity(
+            "ms-ssim", "ms_ssim", ms_ssim, "0–1", "the same on five scales; needs sides over 160 pixels"
+        ),
     )
 }

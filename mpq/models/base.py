@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -48,19 +49,21 @@ class Classifier:
             "version": self.version,
         }
 
-    def to(self, device: str) -> Classifier:
+    def on(self, device: str) -> Classifier:
+        """This classifier, ready to answer many times on ``device``."""
         import torch
 
         assert isinstance(self.network, torch.nn.Module)
-        self.network.to(device, memory_format=torch.channels_last)
-        return self
+        network = self.network.to(torch.device(device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return replace(self, network=_frozen(network, self.preprocess) if device == "cpu" else network)
 
     def logits(self, batch: torch.Tensor) -> torch.Tensor:
         """(B, 3, h, w) float32 -> (B, classes) float32, on the CPU, in passes that suit the device."""
         import torch
 
+        # A frozen network has no parameters left; it is on the CPU.
         assert isinstance(self.network, torch.nn.Module)
-        device = next(self.network.parameters()).device
+        device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
         step = CPU_BATCH if device.type == "cpu" else len(batch)
         with torch.inference_mode():
             passes = [
@@ -68,6 +71,32 @@ class Classifier:
                 for part in batch.split(step)
             ]
         return torch.cat(passes)
+
+
+def _frozen(network: torch.nn.Module, preprocess: Callable[[Image.Image], torch.Tensor]) -> torch.nn.Module:
+    """``network`` with its batch norms folded into its convolutions: a quarter to a third faster on a CPU.
+
+    It is traced, so it must do the same for every input: where the preprocessing does not give one size, or
+    the trace does not answer as the network does, the network itself is returned.
+    """
+    import torch
+    from PIL import Image
+
+    examples = [
+        preprocess(Image.effect_noise(size, 64).convert("RGB"))[None] for size in ((320, 240), (200, 300))
+    ]
+    if examples[0].shape != examples[1].shape:
+        return network
+    first, second = (e.contiguous(memory_format=torch.channels_last) for e in examples)
+    try:
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            traced = torch.jit.freeze(torch.jit.trace(network, first))
+            expected = network(second)
+            error = (traced(second) - expected).abs().max()
+    except Exception:  # whatever a network does that a trace cannot follow, it still runs as it is
+        return network
+    return traced if error <= 1e-3 * expected.abs().max() else network
 
 
 class ClassifierSource(ABC):

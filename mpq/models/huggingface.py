@@ -43,7 +43,9 @@ class HuggingFace(ClassifierSource):
                 f"a folder with config.json, preprocessor_config.json and model.safetensors works without)"
             ) from None
         if any(report.get(key) for key in ("missing_keys", "mismatched_keys", "error_msgs")):
-            raise UserError(f"{file} does not fit {spec}: it leaves {sorted(report['missing_keys'])[:3]} random")
+            raise UserError(
+                f"{file} does not fit {spec}: it leaves {sorted(report['missing_keys'])[:3]} random"
+            )
 
         class Logits(torch.nn.Module):
             def __init__(self, model: torch.nn.Module) -> None:
@@ -76,6 +78,10 @@ def _labels(names: list[str]) -> LabelSpace:
     imagenet = imagenet_1k()
     # ImageNet-1k classifiers are also asked by WordNet id; the first class tells them apart from other thousands.
     if len(names) == len(imagenet) and imagenet.resolve(names[0].split(",")[0]) == 0:
-        return LabelSpace(tuple((*own.names[0], *wordnet) for own, wordnet in
-                                zip((named([n]) for n in names), imagenet.names, strict=True)))
+        return LabelSpace(
+            tuple(
+                (*own.names[0], *wordnet)
+                for own, wordnet in zip((named([n]) for n in names), imagenet.names, strict=True)
+            )
+        )
     return named(names)

@@ -23,7 +23,9 @@ class Timm(ClassifierSource):
         spec = f"{self.name}:{variant}"
         architecture, _, tag = variant.partition(".")
         if not timm.is_model(architecture):
-            raise UserError(f"timm has no model '{architecture}'{suggestion(architecture, timm.list_models())}")
+            raise UserError(
+                f"timm has no model '{architecture}'{suggestion(architecture, timm.list_models())}"
+            )
         tags = timm.list_pretrained(f"{architecture}.*")
         if tag and variant not in tags:
             raise UserError(f"timm has no pretrained '{variant}'{suggestion(variant, tags)}")

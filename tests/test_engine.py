@@ -1,0 +1,94 @@
+"""The engine: the same rows whoever ran them, and a worker's death costs only its sample."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from mpq import engine
+from mpq.errors import UserError
+
+BLOCKS = [[0, 1, 2], [3, 4], [5, 6, 7]]
+
+
+@dataclass
+class Squares:
+    """Squares its indices; dies or complains at those it is told."""
+
+    dies_at: int | None = None
+    fails_at: int | None = None
+    error: type[Exception] = UserError
+    opens: bool = True
+
+    def open(self, threads: int) -> None:
+        if not self.opens:
+            os._exit(7)
+
+    def code(self, block: engine.Block) -> Iterator[Any]:
+        for i in block:
+            if i == self.dies_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if i == self.fails_at:
+                raise self.error(f"sample {i} is bad")
+            yield i, i * i
+
+    def scorer(self) -> Callable[[Any], engine.Rows]:
+        seen: list[int] = []  # a scorer lives as long as its block
+
+        def score(piece: Any) -> engine.Rows:
+            seen.append(piece[0])
+            return [{"i": piece[0], "square": piece[1], "first": seen[0]}]
+
+        return score
+
+    def lost(self, block: engine.Block, reason: str) -> engine.Rows:
+        return [{"i": i, "error": reason} for i in block]
+
+
+def _rows(job: Squares, **options: Any) -> list[dict[str, Any]]:
+    return sorted(
+        (row for _, rows in engine.run(job, BLOCKS, **options) for row in rows), key=lambda r: r["i"]
+    )
+
+
+@pytest.mark.parametrize("options", [{"workers": 2}, {"workers": 5}, {"workers": 2, "score_here": True},
+                                     {"workers": 1, "score_here": True}])  # fmt: skip
+def test_rows_do_not_depend_on_who_ran_them(options: dict[str, Any]) -> None:
+    expected = _rows(Squares(), workers=1)
+    assert [row["square"] for row in expected] == [0, 1, 4, 9, 16, 25, 36, 49]
+    assert [row["first"] for row in expected] == [0, 0, 0, 3, 3, 5, 5, 5]
+    assert _rows(Squares(), **options) == expected
+
+
+def test_a_killed_worker_costs_only_the_sample_that_kills() -> None:
+    rows = _rows(Squares(dies_at=4), workers=2)
+    assert [row["i"] for row in rows] == list(range(8))
+    assert rows[4] == {"i": 4, "error": "the worker process died (signal SIGKILL)"}
+    assert all("error" not in row for row in rows if row["i"] != 4)
+
+
+def test_a_worker_that_cannot_start_is_a_bug_and_not_a_row() -> None:
+    with pytest.raises(RuntimeError, match=r"died while it was starting \(exit status 7\)"):
+        _rows(Squares(opens=False), workers=2)
+
+
+def test_a_users_mistake_in_a_worker_stays_one() -> None:
+    with pytest.raises(UserError, match="sample 3 is bad"):
+        _rows(Squares(fails_at=3), workers=2)
+
+
+def test_a_bug_in_a_worker_comes_with_its_traceback() -> None:
+    with pytest.raises(RuntimeError, match="ZeroDivisionError: sample 3") as told:
+        _rows(Squares(fails_at=3, error=ZeroDivisionError), workers=2)
+    assert "test_engine.py" in str(told.value)
+
+
+def test_pieces_are_counted() -> None:
+    counted = []
+    list(engine.run(Squares(), BLOCKS, workers=2, on_piece=lambda: counted.append(1)))
+    assert len(counted) == 8

@@ -1,0 +1,70 @@
+"""Kill -9, ten times over, and two processes at once: the same rows in the end."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from mpq.rows import TIMINGS
+from mpq.store import Store
+
+COMMAND = [sys.executable, "-m", "cli", "sweep", "--codec", "jpeg:quality=5,20,60", "--codec", "webp:quality=0,40",
+           "--similarity", "none", "--workers", "2", "--out"]  # fmt: skip
+
+
+def _rows(folder: Path) -> list[dict]:
+    store = Store(folder, create=False)
+    rows = [row for _, table in store.read() for row in table.drop_columns(list(TIMINGS)).to_pylist()]
+    return sorted(rows, key=lambda row: (row["cell"], row["sample"]))
+
+
+def _start(folder: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*COMMAND, str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+def test_ten_kills_and_a_restart_end_with_the_same_rows(tmp_path: Path) -> None:
+    whole = _start(tmp_path / "whole")
+    assert whole.wait() == 0
+    rng = random.Random(0)
+    kept = []
+    for _ in range(10):
+        process = _start(tmp_path / "killed")
+        # From before the first block to after the last; an earlier kill makes a later one hit elsewhere.
+        time.sleep(rng.uniform(2.5, 6.5))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        kept.append(len(list((tmp_path / "killed").glob("*/*.parquet"))))
+    assert any(kept)
+    assert _start(tmp_path / "killed").wait() == 0
+    assert _rows(tmp_path / "killed") == _rows(tmp_path / "whole")
+    assert not list((tmp_path / "killed" / "parts").glob("*.parquet"))
+
+
+def test_two_processes_fill_one_folder(tmp_path: Path) -> None:
+    both = [_start(tmp_path / "shared") for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert _start(tmp_path / "alone").wait() == 0
+    assert _rows(tmp_path / "shared") == _rows(tmp_path / "alone")
+    assert len(list((tmp_path / "shared" / "cells").glob("*.parquet"))) == 6
+
+
+def test_an_interrupt_ends_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    process = subprocess.Popen([*COMMAND, str(tmp_path)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "parts").glob("*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate()
+    assert process.returncode == 130
+    assert complaint.decode().strip() == (
+        "stopped; what was finished is kept, and the same command goes on from there"
+    )
+    assert _start(tmp_path).wait() == 0
+    assert len(_rows(tmp_path)) == 6 * 20

@@ -1,0 +1,96 @@
+"""The store: whole files only, whoever writes and whenever it stops."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from mpq.errors import UserError
+from mpq.rows import FIELDS, schema, to_table
+from mpq.store import Cell, Store
+
+CELL = Cell({"codec": {"name": "x"}})
+
+
+def _rows(samples: list[str], cell: str = CELL.hash) -> list[dict]:
+    return [{"cell": cell, "sample": sample, "bits": 8} for sample in samples]
+
+
+def _finish(store: Store, samples: list[str]) -> list[str]:
+    return store.finish({CELL.hash: CELL}, {CELL.hash: "x:q=1~model"}, samples)
+
+
+def test_parts_become_a_cell_in_the_order_of_the_samples(tmp_path: Path) -> None:
+    store = Store(tmp_path / "run")
+    store.write_part("p2", _rows(["c"]))
+    store.write_part("p1", _rows(["b", "a"]))
+    assert store.present() == {CELL.hash: {"a", "b", "c"}}
+    assert _finish(store, ["a", "b", "c"]) == [CELL.hash]
+    ((identity, table),) = store.read()
+    assert identity == CELL.identity
+    assert table.column("sample").to_pylist() == ["a", "b", "c"]
+    assert [p.name for p in store.cells.iterdir()] == [f"x_q=1_model~{CELL.hash}.parquet"]
+    assert list(store.parts.iterdir()) == []
+
+
+def test_an_incomplete_cell_stays_in_parts(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write_part("p1", _rows(["a"]))
+    assert _finish(store, ["a", "b"]) == []
+    assert store.present() == {CELL.hash: {"a"}}
+    with pytest.raises(UserError, match="no finished cell yet"):
+        store.read()
+
+
+def test_the_same_rows_from_two_processes_count_once(tmp_path: Path) -> None:
+    first, second = Store(tmp_path), Store(tmp_path)
+    first.write_part("p1", _rows(["a", "b"]))
+    second.write_part("p2", _rows(["b", "a"]))
+    _finish(first, ["a", "b"])
+    assert _finish(second, ["a", "b"]) == []
+    assert first.read()[0][1].num_rows == 2
+
+
+def test_half_written_files_are_seen_by_nobody_and_swept_up_when_old(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    half = store.parts / ".p1.parquet.4242.tmp"
+    half.write_bytes(b"PAR1 half")
+    assert store.present() == {}
+    Store(tmp_path)
+    assert half.exists()
+    os.utime(half, (time.time() - 90_000,) * 2)
+    Store(tmp_path)
+    assert not half.exists()
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    (store.cells / "x~abc.parquet").write_bytes(b"not parquet")
+    with pytest.raises(UserError, match=r"x~abc\.parquet' is damaged"):
+        store.read()
+
+
+def test_what_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written: Not a directory"):
+        Store(tmp_path / "file" / "run")
+
+
+def test_what_is_no_run_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not a run"):
+        Store(tmp_path, create=False)
+
+
+def test_a_cells_hash_is_of_its_content_and_not_of_its_order() -> None:
+    assert Cell({"a": 1, "b": {"c": 2, "d": 3}}).hash == Cell({"b": {"d": 3, "c": 2}, "a": 1}).hash
+    assert Cell({"a": 1}).hash != Cell({"a": 2}).hash
+
+
+def test_every_field_is_documented_once_and_strange_ones_are_a_bug() -> None:
+    assert len({f.name for f in FIELDS}) == len(FIELDS) == len(schema())
+    assert all(f.doc for f in FIELDS)
+    with pytest.raises(KeyError, match="nosuch"):
+        to_table([{"nosuch": 1}])
