@@ -317,6 +317,43 @@ def bench(
     _show([bench_section(result)], (json, False, False))
 
 
+@reid.callback()
+def _reid(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of mistakes, too.")] = False,
+) -> None:
+    pass
+
+
+@reid.command()
+def centralize(
+    features: Annotated[Path, typer.Option(help="npz of feats (N, D), pids, camids, is_query.")],
+    k1: Annotated[int, typer.Option(help="Nearest neighbours that are taken.", min=1)] = 2,
+    k2: Annotated[int, typer.Option(help="Among whose nearest the sample itself must be.", min=1)] = 2,
+    scope: Annotated[str, typer.Option(help="query, gallery, both (each by itself), joint.")] = "both",
+    ap: Annotated[str, typer.Option(help="Average precision: mean or trapezoid.")] = "mean",
+    json: AsJson = False,
+    csv: AsCsv = False,
+    markdown: AsMarkdown = False,
+) -> None:
+    """Average each feature with its mutual neighbours (NFC) and score re-identification before and after."""
+    from typing import get_args
+
+    from reid.centralize import Scope
+    from reid.features import FeatureError, read_npz
+    from reid.metrics import AveragePrecision
+    from reid.report import compare, section
+
+    for name, value, allowed in (("scope", scope, get_args(Scope)), ("ap", ap, get_args(AveragePrecision))):
+        if value not in allowed:
+            raise UserError(f"--{name} is one of {', '.join(allowed)}, not '{value}'")
+    try:
+        query, gallery = read_npz(features)
+        result = compare(query, gallery, k1=k1, k2=k2, scope=scope, ap=ap)  # type: ignore[arg-type]
+    except FeatureError as error:
+        raise UserError(str(error)) from None
+    _show([section(features.name, result)], (json, csv, markdown))
+
+
 def _sections(
     store: Any, only: set[str] | None, max_drop: float, max_failures: float
 ) -> tuple[list[Any], int]:

@@ -11,9 +11,9 @@ from rich.markup import escape
 from mpq.bench import Bench
 from mpq.recommend import Recommendation, cheapest, recommend
 from mpq.roundtrip import Roundtrip
-from mpq.stats import Estimate
 from mpq.summary import SCORES, Group, Point
 from reports.content import Column, Curve, Section, Series, Table
+from reports.stats import Estimate
 
 SMALL = 200
 """Samples below which a report says that one answer weighs much."""

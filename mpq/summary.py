@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpq.metrics.similarity import SIMILARITIES
-from mpq.stats import (
+from reports.stats import (
     RESAMPLES,
     Estimate,
     bootstrap_ratios,

@@ -1,1 +1,1 @@
-"""What people look at, for both halves of the suite: plain tables and curves in, text out."""
+"""What people look at, for both halves of the suite: plain numbers in, intervals, tables, curves and text out."""

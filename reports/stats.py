@@ -1,4 +1,4 @@
-"""Intervals and paired tests for sweeps.
+"""Intervals and paired tests, for both halves of the suite.
 
 Everything that a report shows is a ratio of two sums over samples: a mean, a paired difference, a corpus
 rate, a share of the baseline's score. So there is one bootstrap: samples are drawn with replacement, the

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from mpq.stats import (
+from reports.stats import (
     bootstrap_ratios,
     clopper_pearson,
     confidence_of_drop_within,
@@ -53,7 +53,7 @@ def test_all_columns_see_the_same_draws() -> None:
 def test_draws_do_not_depend_on_how_they_are_chunked(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).normal(size=(40, 1))
     whole = bootstrap_ratios(values, np.ones((40, 1)), resamples=300)
-    monkeypatch.setattr("mpq.stats._CHUNK", 40 * 7)
+    monkeypatch.setattr("reports.stats._CHUNK", 40 * 7)
     assert bootstrap_ratios(values, np.ones((40, 1)), resamples=300) == pytest.approx(whole)
 
 

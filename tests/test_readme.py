@@ -1,0 +1,88 @@
+"""The README is always true: its reference is the command line's, its table is what the command prints today."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer.main
+
+import cli
+from mpq.codecs.base import Bitstream
+from mpq.registry import codecs
+from mpq.samples import read_image
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def reference() -> str:
+    """The command reference in Markdown, from the command line itself."""
+    lines = []
+    for app in (cli.mpq, cli.reid):
+        program = app.info.name
+        commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+        for name, command in commands.items():
+            arguments = [p.name.upper() for p in command.params if p.param_type_name == "argument"]
+            words = [
+                f"[{a}]" if not p.required else a for a, p in zip(arguments, command.params, strict=False)
+            ]
+            lines.append(f"**`{' '.join([program, name, *words])}`** {' '.join(command.help.split())}\n")
+            for p in command.params:
+                if p.param_type_name == "option" and p.name != "help":
+                    default = (
+                        "" if p.default in (None, False, ()) or callable(p.default) else f" [{p.default}]"
+                    )
+                    lines.append(f"- `{p.opts[0]}` {p.help}{default}")
+            lines.append("")
+    return "\n".join(lines).strip()
+
+
+def _section(title: str) -> str:
+    match = re.search(
+        rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", README.read_text(), re.DOTALL | re.MULTILINE
+    )
+    assert match, title
+    return match[1]
+
+
+def test_the_command_reference_is_the_command_lines() -> None:
+    assert _section("Commands").split("<!-- reference -->")[1].strip() == reference()
+
+
+def test_the_table_is_what_its_command_prints(mpq: Callable, tmp_path: Path) -> None:
+    text = _section("What it prints")
+    (command,) = re.findall(r"^mpq sweep .*--markdown.*$", text, re.MULTILINE)
+    table = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len(table) == 9
+    printed = mpq(*shlex.split(command)[1:], "--out", tmp_path, "--workers", 2).out
+    assert [line for line in printed.splitlines() if line.startswith("| ")] == table
+
+
+def test_the_codec_in_one_file_is_a_codec(photographs: list[Path]) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", _section("Adding a codec"), re.DOTALL)
+    module = type(sys)("readme_codec")
+    exec(compile(code, "README.md", "exec"), module.__dict__)
+    (cls,) = [t for t in vars(module).values() if isinstance(t, type) and t.__module__ == "readme_codec"]
+    sample = read_image(photographs[0].read_bytes())
+    sent = cls().transmit(sample)
+    assert isinstance(sent.bitstream, Bitstream)
+    assert 0 < sent.bitstream.payload_bits <= sent.bitstream.bits < 24 * sample.width * sample.height
+    assert cls.name not in codecs.entries
+
+
+@pytest.mark.parametrize(
+    "folder", ["mpq", "mpq/codecs", "mpq/datasets", "mpq/models", "mpq/metrics", "reid", "reports"]
+)
+def test_the_architecture_names_every_module(folder: str) -> None:
+    text = _section("Architecture")
+    for path in (README.parent / folder).glob("*.py"):
+        if path.name != "__init__.py":
+            assert path.name in text, f"{folder}/{path.name}"
+
+
+if __name__ == "__main__":
+    print(reference())
