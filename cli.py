@@ -5,6 +5,7 @@ Heavy modules are imported inside the commands: ``--help`` must answer at once.
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import sys
@@ -15,6 +16,7 @@ import typer
 
 from mpq import __version__
 from mpq.errors import UserError
+from mpq.paths import user_path
 
 mpq = typer.Typer(
     name="mpq",
@@ -37,7 +39,13 @@ CELLS_FAILED = 3
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the results.", show_default=False)]
 MaxDrop = Annotated[float, typer.Option(help="Points of score that may be lost.", min=0, max=100)]
 MaxFailures = Annotated[
-    float, typer.Option(help="Share of samples that may fail before a cell does.", min=0, max=1)
+    float | None,
+    typer.Option(
+        help="Share of samples that may fail before a cell does. [default: the run's]",
+        min=0,
+        max=1,
+        show_default=False,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, a line a point.")]
@@ -130,24 +138,26 @@ def sweep(
     demonstration = plan is None and not given.keys() - {"out", "max_failures", "seed", "limit"}
     base = read_plan(plan) if plan else DEMONSTRATION if demonstration else Plan()
     if weights:
-        given["weights"] = _weights(weights, given.get("model") or list(base.model))
+        asked_models = given.get("model") or list(base.model)
+        kept = {model: file for model, file in base.weights.items() if model in asked_models}
+        given["weights"] = kept | _weights(weights, asked_models)
     asked = plan_from(given, "command line", base)
+    form = _form(json, csv, markdown)
     if print_plan:
         typer.echo(to_yaml(asked), nl=False)
         return
-    _run_sweep(asked, workers, device, retry, max_drop, (json, csv, markdown))
+    _run_sweep(asked, workers, device, retry, max_drop, form)
 
 
 def _run_sweep(
-    plan: Any, workers: int | None, device: str, retry: bool, max_drop: float, forms: tuple[bool, bool, bool]
+    plan: Any, workers: int | None, device: str, retry: bool, max_drop: float, form: str | None
 ) -> None:
     from mpq import engine
-    from mpq.store import Store
 
     if workers != 1:
         engine.warm_up(["torch", "timm", "mpq.sweep"])
-    store = Store(plan.folder)
     from mpq.environment import environment
+    from mpq.store import Store
     from mpq.sweep import Sweep
     from reports.progress import bar
 
@@ -155,10 +165,10 @@ def _run_sweep(
     with console.status("reading data and models"):
         made = Sweep.prepare(plan)
         device = _device(device)
+        store = Store(plan.folder)
         if retry:
             store.forget(made.failed(store))
-    for note in (*made.notes, *made.dataset.problems):
-        console.print(note, style="yellow", highlight=False, markup=False, soft_wrap=True)
+    _remark(*made.notes, *made.dataset.problems)
     store.write_invocation(
         {
             "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -177,20 +187,16 @@ def _run_sweep(
                 advanced=progress.advance,
             )
     except KeyboardInterrupt:
-        console.print("stopped; what was finished is kept, and the same command goes on from there")
+        _remark("stopped; what was finished is kept, and the same command goes on from there")
         raise typer.Exit(130) from None
     sections, status = _sections(store, made.hashes, max_drop, plan.max_failures)
-    _show(sections, forms)
+    _show(sections, form)
     unreadable = made.unreadable(store)
-    for problem in unreadable:
-        console.print(problem, style="yellow", highlight=False, markup=False, soft_wrap=True)
-    if not any(forms) and _console().is_terminal:
-        _console().print(f"\n[dim]mpq report {plan.folder} shows this again.[/dim]", highlight=False)
-    if made.dataset.problems or unreadable:
-        count = len(made.dataset.problems) + len(unreadable)
-        raise UserError(
-            f"{count} of the samples of '{plan.data}' could not be used, as said above; the rest was"
-        )
+    _remark(*unreadable)
+    if form is None and _console().is_terminal:
+        _console().print(f"\n[dim]mpq report {plan.folder} shows this again.[/dim]")
+    if unusable := len(made.dataset.problems) + len(unreadable):
+        raise UserError(f"{unusable} of the samples of '{plan.data}' could not be used, as said above")
     if status:
         raise typer.Exit(status)
 
@@ -199,7 +205,7 @@ def _run_sweep(
 def report(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
     max_drop: MaxDrop = 1.0,
-    max_failures: MaxFailures = 0.01,
+    max_failures: MaxFailures = None,
     json: AsJson = False,
     csv: AsCsv = False,
     markdown: AsMarkdown = False,
@@ -211,20 +217,21 @@ def report(
     from mpq.store import Store
     from reports.export import to_svg
 
-    sections, _ = _sections(Store(run, create=False), None, max_drop, max_failures)
+    store = Store(user_path(run), create=False)
+    sections, _ = _sections(store, None, max_drop, _allowed(max_failures, store))
     if svg is not None:
         try:
             svg.write_text(to_svg(sections), encoding="utf-8")
         except OSError as error:
             raise UserError(f"'{svg}' cannot be written: {error.strerror}") from None
-    _show(sections, (json, csv, markdown))
+    _show(sections, _form(json, csv, markdown))
 
 
 @mpq.command()
 def recommend(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
     max_drop: MaxDrop = 1.0,
-    max_failures: MaxFailures = 0.01,
+    max_failures: MaxFailures = None,
     json: AsJson = False,
     csv: AsCsv = False,
     markdown: AsMarkdown = False,
@@ -234,9 +241,9 @@ def recommend(
     from mpq.store import Store
     from mpq.summary import summarize
 
-    drop = max_drop / 100
-    groups = summarize(Store(run, create=False).read(), drops=(drop,))
-    _show([recommendation_section(group, drop, max_failures) for group in groups], (json, csv, markdown))
+    drop, store = max_drop / 100, Store(user_path(run), create=False)
+    groups, allowed = summarize(store.read(), drops=(drop,)), _allowed(max_failures, store)
+    _show([recommendation_section(group, drop, allowed) for group in groups], _form(json, csv, markdown))
 
 
 @mpq.command()
@@ -261,7 +268,7 @@ def roundtrip(
             f"'{codec}' is {len(settings)} settings; roundtrip takes one, e.g. {settings[0].spec}"
         )
     classifier = None if model == "none" else load_classifier(model, weights)
-    _show([roundtrip_section(run(file, settings[0], classifier, out))], (False, False, False))
+    _show([roundtrip_section(run(file, settings[0], classifier, out))])
 
 
 @mpq.command()
@@ -269,7 +276,7 @@ def codecs() -> None:
     """The codecs: their parameters, default ladders, and whether they run here."""
     from mpq.catalogue import codecs_section
 
-    _show([codecs_section()], (False, False, False))
+    _show([codecs_section()])
 
 
 @mpq.command()
@@ -277,7 +284,7 @@ def models() -> None:
     """The models, and whether they run here."""
     from mpq.catalogue import models_section
 
-    _show([models_section()], (False, False, False))
+    _show([models_section()])
 
 
 @mpq.command()
@@ -285,7 +292,7 @@ def datasets() -> None:
     """The data sets and layouts, and whether they can be read here."""
     from mpq.catalogue import datasets_section
 
-    _show([datasets_section()], (False, False, False))
+    _show([datasets_section()])
 
 
 @mpq.command()
@@ -293,7 +300,7 @@ def metrics() -> None:
     """The scores and similarities, with their units, and the fields of a result's rows."""
     from mpq.catalogue import metrics_sections
 
-    _show(metrics_sections(), (False, False, False))
+    _show(metrics_sections())
 
 
 @mpq.command()
@@ -314,7 +321,7 @@ def bench(
     from mpq.report import bench_section
 
     result = run(data, tuple(model or ("efficientnet-lite0", "efficientnet-lite2")), codec, samples, workers)
-    _show([bench_section(result)], (json, False, False))
+    _show([bench_section(result)], "json" if json else None)
 
 
 @reid.callback()
@@ -351,7 +358,7 @@ def centralize(
         result = compare(query, gallery, k1=k1, k2=k2, scope=scope, ap=ap)  # type: ignore[arg-type]
     except FeatureError as error:
         raise UserError(str(error)) from None
-    _show([section(features.name, result)], (json, csv, markdown))
+    _show([section(features.name, result)], _form(json, csv, markdown))
 
 
 def _sections(
@@ -368,24 +375,55 @@ def _sections(
     return sections, CELLS_FAILED if failed else 0
 
 
-def _show(sections: list[Any], forms: tuple[bool, bool, bool]) -> None:
+def _allowed(max_failures: float | None, store: Any) -> float:
+    """The share that may fail: what the user says, else what the run's last command said."""
+    recorded = [content["plan"]["max_failures"] for content in store.read_invocations()]
+    return max_failures if max_failures is not None else recorded[-1] if recorded else 0.01
+
+
+def _form(json: bool, csv: bool, markdown: bool) -> str | None:
+    wanted = [name for name, on in (("json", json), ("csv", csv), ("markdown", markdown)) if on]
+    if len(wanted) > 1:
+        raise UserError("choose one of --json, --csv and --markdown")
+    return wanted[0] if wanted else None
+
+
+def _show(sections: list[Any], form: str | None = None) -> None:
     from reports import export, terminal
 
-    if sum(forms) > 1:
-        raise UserError("choose one of --json, --csv and --markdown")
-    for wanted, form in zip(forms, (export.to_json, export.to_csv, export.markdown), strict=True):
-        if wanted:
-            typer.echo(form(sections))
-            return
-    console = _console()
-    for section in sections:
-        terminal.show(section, console)
+    try:
+        if form is not None:
+            forms = {"json": export.to_json, "csv": export.to_csv, "markdown": export.markdown}
+            print(forms[form](sections).rstrip("\n"))
+        else:
+            console = _console()
+            for section in sections:
+                terminal.show(section, console)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
 
 
 def _console(stderr: bool = False) -> Any:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # instead of leaving with status 1
+
+    return Piped(stderr=stderr, highlight=False)
+
+
+def _remark(*sentences: str) -> None:
+    """Sentences on the side: to stderr, one a line, whatever bytes a file's name has."""
+    for sentence in sentences:
+        print(_printable(sentence), file=sys.stderr)
+
+
+def _printable(text: str) -> str:
+    """``text`` on one line, what would move a terminal's cursor written as an escape."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else repr(c)[1:-1] for c in text)
 
 
 def _names(text: str) -> list[str]:
@@ -433,26 +471,28 @@ def reid_main() -> None:
 
 def _main(app: typer.Typer) -> None:
     """Runs a command line. A user's mistake is one sentence and exit status 2; a bug is a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # an ASCII terminal shows what it can
     try:
         status = app(standalone_mode=False)
     except UserError as error:
         if "--debug" in sys.argv:
             raise
         _complain(app, str(error))
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception as error:
         # Typer's own mistakes (a wrong word, a missing value) know how to describe themselves.
         if not hasattr(error, "format_message") or "--debug" in sys.argv:
             raise
-        _complain(app, error.format_message())
+        if message := error.format_message():
+            _complain(app, message)
+        sys.exit(2)  # no words at all: the help has been shown
     else:
         sys.exit(status or 0)
 
 
 def _complain(app: typer.Typer, sentence: str) -> None:
-    print(f"{app.info.name}: {sentence}", file=sys.stderr)
+    _remark(f"{app.info.name}: {sentence}")
     sys.exit(2)
 
 

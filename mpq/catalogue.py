@@ -27,8 +27,8 @@ def codecs_section() -> Section:
     columns = [
         Column("name", "codec", right=False),
         Column("parameters", "parameters (default)", right=False),
-        Column("ladder", "ladder of the bare name", 100, right=False),
-        Column("what", "what it is", 120, right=False),
+        Column("ladder", "ladder of the bare name", 1, right=False),
+        Column("what", "what it is", 2, right=False),
         Column("here", "runs here", right=False),
     ]
     answer = "Use one as --codec NAME for its ladder, or --codec NAME:key=value,value for your own."

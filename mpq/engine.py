@@ -174,7 +174,9 @@ class _Pool:
         assert block is not None
         reason = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         if not worker.ready:  # not the samples' fault, and every other worker would do the same
-            raise RuntimeError(f"a worker process died while it was starting ({reason})")
+            raise UserError(
+                f"a worker process died while it was starting ({reason}); fewer --workers need less memory"
+            )
         worker.connection.close()
         workers[workers.index(worker)] = replacement = _Worker(self.job, self.score_here)
         if len(block) > 1:

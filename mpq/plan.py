@@ -10,6 +10,7 @@ import yaml
 
 from mpq.errors import UserError
 from mpq.metrics.similarity import SIMILARITIES
+from mpq.paths import user_path
 from mpq.registry import suggestion
 
 
@@ -43,6 +44,8 @@ class Plan:
                 raise UserError(f"unknown similarity '{name}'{suggestion(name, list(SIMILARITIES))}")
         if self.limit is not None and self.limit < 1:
             raise UserError(f"limit is at least 1, not {self.limit}")
+        if self.seed < 0:
+            raise UserError(f"seed is at least 0, not {self.seed}")
         if not 0 <= self.max_failures <= 1:
             raise UserError(f"max_failures is a share from 0 to 1, not {self.max_failures}")
         for spec in self.weights:
@@ -55,8 +58,9 @@ class Plan:
     def folder(self) -> Path:
         """Where the results go: ``runs/`` and the data set's name unless told."""
         if self.out:
-            return Path(self.out).expanduser()
-        name = Path(self.data).expanduser().resolve().name if Path(self.data).is_dir() else self.data
+            return user_path(self.out)
+        data = user_path(self.data)
+        name = data.resolve().name if data.is_dir() else self.data
         return Path("runs") / "".join(c if c.isalnum() or c in "._-" else "-" for c in name)
 
 
@@ -72,7 +76,7 @@ def read_plan(path: Path) -> Plan:
         raise UserError(
             f"the plan '{path}' cannot be read: {getattr(error, 'strerror', None) or error}"
         ) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
         raise UserError(f"the plan '{path}' is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise UserError(f"the plan '{path}' is not a table of keys and values")
@@ -103,6 +107,7 @@ def _checked(key: str, value: Any, where: str) -> Any:
     }.get(key, "a word")
     if key in ("codec", "model", "similarity"):
         value = [value] if isinstance(value, str) else value
+        value = [] if key == "similarity" and value == ["none"] else value
         if isinstance(value, list) and all(isinstance(v, str) for v in value):
             return tuple(value)
     elif key == "weights":

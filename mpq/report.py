@@ -54,7 +54,7 @@ def recommendation_section(group: Group, max_drop: float, max_failures: float = 
         Column("bpp", "bpp"),
         Column("change", f"{SCORES[group.score]} change, points (95 %)"),
         Column("confidence", "confidence"),
-        Column("sure", "cheapest at 95 % confidence", right=False),
+        Column("sure", "cheapest at 95 % confidence", 1, right=False),
     ]
     data: list[dict[str, Any]] = [
         {
@@ -147,13 +147,12 @@ def _answer(group: Group, recommendations: list[Recommendation], max_drop: float
         return "Only the baseline has been measured."
     if best is None or best.point is None:
         return f"No setting stays within {_points(max_drop)} of the original's {name}."
-    point, confidence = best.point, best.confidence or 0.0
-    kept = point.kept
-    assert kept is not None and kept.low is not None and kept.high is not None
-    saving = group.baseline.bpp.value / point.bpp.value
+    point, confidence, kept = best.point, best.confidence or 0.0, best.point.kept
+    if kept is None or kept.low is None or kept.high is None:
+        return f"The model is right about none of the originals, so there is no {name} to keep."
     return (
         f"{point.spec} at {rate(point.bpp.value)} bpp keeps {100 * kept.value:.1f} % of {name} "
-        f"(95 % interval {100 * kept.low:.1f}–{100 * kept.high:.1f} %), {saving:.0f} times smaller than the "
+        f"(95 % interval {100 * kept.low:.1f}–{100 * kept.high:.1f} %), {point.saving:.0f} times smaller than the "
         f"stored files. It is the cheapest setting that loses at most {_points(max_drop)}; "
         f"that it does so beyond these samples is {100 * confidence:.0f} % sure."
     )
@@ -165,24 +164,25 @@ def _table(group: Group, max_failures: float) -> Table:
         Column("spec", "setting", right=False),
         Column("bpp", "bpp"),
         Column("score", f"{name} % (95 %)"),
-        Column("change", "change (95 %)"),
+        Column("change", "change (95 %)", 1),
     ]
     if group.score == "top1":
-        columns.append(Column("p", "p"))
-        columns.append(Column("top5", "top-5", 96))
-        columns.append(Column("agreement", "agree", 104))
-    columns.append(Column("kl", "KL", 90 if group.score == "top1" else 0))
-    titles = {"psnr": ("PSNR", 0), "ssim": ("SSIM", 112), "ms_ssim": ("MS-SSIM", 120)}
+        columns += [Column("p", "p", 2), Column("top5", "top-5", 5), Column("agreement", "agree", 6)]
+    columns.append(Column("kl", "KL", 4))
+    titles = {"psnr": ("PSNR", 3), "ssim": ("SSIM", 7), "ms_ssim": ("MS-SSIM", 8)}
     measured = {c for p in group.points for c in p.similarity}
-    columns += [Column(c, title, width) for c, (title, width) in titles.items() if c in measured]
-    columns += [Column("encode", "enc ms", 132), Column("decode", "dec ms", 132)]
+    columns += [Column(c, title, rank) for c, (title, rank) in titles.items() if c in measured]
+    columns += [Column("encode", "enc ms", 10), Column("decode", "dec ms", 9)]
     return Table(columns, [_row(group, point, max_failures) for point in group.points], group="codec")
 
 
 def _row(group: Group, point: Point, max_failures: float) -> dict[str, str]:
     row = {"codec": point.codec, "spec": point.spec if not point.is_baseline else "none (as stored)"}
     if point.too_many_failures(max_failures) or not point.samples:
-        return row | {"score": f"[red]failed: {point.failed} of {point.failed + point.samples}[/red]"}
+        tried = point.failed + point.samples
+        return row | {
+            "score": f"[red]failed: {point.failed} of {tried}[/red]" if tried else "[red]unreadable[/red]"
+        }
     row |= {
         "bpp": rate(point.bpp.value),
         "score": percent(point.scores[group.score]),
@@ -226,9 +226,10 @@ def _notes(group: Group, max_failures: float) -> list[str]:
     notes = []
     if group.score == "agreement":
         notes.append("No labels: agreement is with the model's own first class on the originals.")
-    if group.samples < SMALL:
+    scored = max(point.samples for point in group.points)
+    if 0 < scored < SMALL:
         notes.append(
-            f"{group.samples} samples: one answer weighs {100 / group.samples:.1f} points. "
+            f"{scored} samples: one answer weighs {100 / scored:.1f} points. "
             "Read the intervals, not the order."
         )
     mark = "p: McNemar's exact test. " if group.score == "top1" else ""

@@ -56,7 +56,7 @@ def read_image(data: bytes) -> ImageSample:
     """
     image = open_image(data)
     try:
-        pixels = _to_rgb(ImageOps.exif_transpose(image))
+        pixels = _to_rgb(ImageOps.exif_transpose(image), image.format)
     except SampleError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever a hostile file provokes
@@ -84,8 +84,8 @@ def open_image(data: bytes, formats: tuple[str, ...] | None = None) -> Image.Ima
     return image
 
 
-def _to_rgb(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I;16"):
+def _to_rgb(image: Image.Image, format: str | None) -> np.ndarray:
+    if image.mode.startswith("I;16") or (image.mode == "I" and format in ("PPM", "PNG")):
         # Pillow's own conversion clips 16-bit values to 255 instead of scaling them.
         wide = np.asarray(image, dtype=np.float64)
         grey = np.round(wide / 257).astype(np.uint8)

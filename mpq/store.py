@@ -22,10 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpq.errors import UserError
-from mpq.rows import to_table
+from mpq.rows import schema, to_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+IDENTITY = b"mpq.identity"
+"""The key of a file's metadata that holds the cell's identity; empty in a part, which may hold several cells."""
 
 STALE_SECONDS = 86_400
 """Age at which a file that was never renamed into place is taken for a dead process's and removed."""
@@ -122,9 +125,11 @@ class Store:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        metadata = {**(table.schema.metadata or {}), b"mpq.identity": json.dumps(identity).encode()}
+        metadata = {**(table.schema.metadata or {}), IDENTITY: json.dumps(identity).encode()}
         buffer = pa.BufferOutputStream()
-        pq.write_table(table.replace_schema_metadata(metadata), buffer, compression="zstd")
+        pq.write_table(
+            table.replace_schema_metadata(metadata), buffer, compression="zstd", write_page_checksum=True
+        )
         self._write(path, buffer.getvalue().to_pybytes())
 
     def _write(self, path: Path, data: bytes) -> None:
@@ -161,7 +166,7 @@ class Store:
     def read(self, only: set[str] | None = None) -> list[tuple[dict[str, Any], pa.Table]]:
         """(identity, rows) of every finished cell (or of ``only`` those). Raises UserError if there are none."""
         paths = [path for cell, path in sorted(self.finished().items()) if only is None or cell in only]
-        cells = [(json.loads(t.schema.metadata[b"mpq.identity"]), t) for t in self._tables(paths)]
+        cells = [(json.loads(t.schema.metadata[IDENTITY]), t) for t in self._tables(paths)]
         if not cells:
             raise UserError(f"'{self.folder}' holds no finished cell yet; run its sweep again to go on")
         return cells
@@ -181,11 +186,31 @@ class Store:
 
         for path in paths:
             try:
-                yield pq.read_table(pa.BufferReader(path.read_bytes()), columns=columns)
+                reader = pa.BufferReader(path.read_bytes())
+                table = pq.read_table(reader, columns=columns, page_checksum_verification=True)
+                _check(table, columns)
             except FileNotFoundError:  # another process finished the cell and removed the part
                 continue
-            except (pa.ArrowInvalid, OSError) as error:
-                raise UserError(f"'{path}' is damaged ({error}); delete it and run the sweep again") from None
+            except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+                reason = " ".join(str(error).split())
+                raise UserError(
+                    f"'{path}' is damaged ({reason}); delete it and run the sweep again"
+                ) from None
+            yield table
+
+
+def _check(table: pa.Table, columns: list[str] | None) -> None:
+    """Raises ValueError unless ``table`` is as this suite writes it. Pages carry checksums; this is for the rest."""
+    import pyarrow as pa
+
+    if IDENTITY not in (table.schema.metadata or {}):
+        raise ValueError("it was not written by mpq")
+    expected = schema() if columns is None else pa.schema([schema().field(name) for name in columns])
+    if not table.schema.equals(expected, check_metadata=False):
+        raise ValueError("its fields are not the rows'")
+    identity = json.loads(table.schema.metadata[IDENTITY])
+    if identity and set(table.column("cell").to_pylist()) != {Cell(identity).hash}:
+        raise ValueError("its rows are not of the cell that it says")
 
 
 def _file_name(words: str) -> str:

@@ -43,7 +43,7 @@ class Point:
 
     samples: that have a score; failed: that have an error though their source could be read; unreadable:
     whose source could not. bpp: Σ bits / Σ pixels of the originals; mean_bpp: the mean of each sample's own.
-    kept: score / baseline's score. changes: per score. similarity: means; PSNR over the samples that differ.
+    saving: Σ bits of the stored files / Σ bits, over the same samples. kept: score / baseline's score. changes: per score. similarity: means; PSNR over the samples that differ.
     exact: samples that were decoded without any loss. encode_ms, decode_ms: medians a sample.
     """
 
@@ -57,6 +57,7 @@ class Point:
     mean_bpp: Estimate
     payload_bpp: float
     scores: dict[str, Estimate]
+    saving: float | None
     kept: Estimate | None
     changes: dict[str, Change]
     confidence: dict[float, float]
@@ -199,6 +200,7 @@ class _PointBuilder:
         self.bpp = columns.add(bits, pixels)
         self.mean_bpp = columns.add(bits / pixels)
         self.payload = columns.add(_column(table, "payload_bits"), pixels)
+        self.saving = columns.add(_column(baseline, "bits"), bits) if baseline is not None else None
         self.score_columns = {s: columns.add(v) for s, v in self.values.items()}
         self.similarities = {s.column: _column(table, s.column) for s in SIMILARITIES.values()}
         self.similarity_columns = {c: columns.add(v) for c, v in self.similarities.items()}
@@ -234,6 +236,7 @@ class _PointBuilder:
             mean_bpp=estimate(self.mean_bpp),
             payload_bpp=self.columns.ratio(self.payload),
             scores={s: self._score(s, distribution) for s in self.score_columns},
+            saving=None if self.saving is None or self.is_baseline else self.columns.ratio(self.saving),
             kept=self._kept(distribution),
             changes=self._changes(distribution),
             confidence=self._confidence(drops),
@@ -266,9 +269,9 @@ class _PointBuilder:
         value = self.columns.ratio(self.kept)
         if np.all(difference == difference[0]):
             whole = paired_difference(difference, distribution[:, self.difference_columns[self.score]])
-            before = float(np.nanmean(self.before[self.score]))
+            before = float(self.before[self.score][np.isfinite(self.differences[self.score])].mean())
             assert whole.low is not None and whole.high is not None
-            return Estimate(value, 1 + whole.low / before, 1 + whole.high / before)
+            return Estimate(value, max(0.0, 1 + whole.low / before), min(1 / before, 1 + whole.high / before))
         return Estimate(value, *percentile_interval(distribution[:, self.kept]))
 
     def _changes(self, distribution: np.ndarray) -> dict[str, Change]:

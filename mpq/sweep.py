@@ -32,6 +32,7 @@ from mpq.store import Cell, Store
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
 
 Labels = dict[str, list[int | None]]
 """Model spec -> each source's label as an index among that model's classes."""
@@ -47,18 +48,28 @@ class Task:
 
 
 @dataclass
+class Inputs:
+    """What one model is asked. positions: of the samples in the block. batch: (positions, 3, h, w) float32.
+
+    errors: position -> why this model cannot be asked about that sample.
+    """
+
+    positions: list[int]
+    batch: torch.Tensor | None
+    errors: dict[int, str]
+
+
+@dataclass
 class Piece:
     """A block's samples after one codec setting: what a scorer needs, and nothing that is heavy to send.
 
-    rows: one a sample, without the models' part. answered: the positions that have a decode. inputs: for each
-    model (len(answered), 3, h, w) float32, or None where no cell of this setting needs it.
+    rows: one a sample, without the models' part. inputs: for each model that a cell of this setting needs.
     """
 
     codec: int
     block: engine.Block
     rows: list[dict[str, Any]]
-    answered: list[int]
-    inputs: list[torch.Tensor | None]
+    inputs: dict[int, Inputs]
 
 
 @dataclass
@@ -104,12 +115,9 @@ class SweepJob:
     def _piece(
         self, c: int, block: engine.Block, originals: list[ImageSample | str], models: set[int]
     ) -> Piece:
-        import torch
-
         codec = self.codecs[c]
         rows: list[dict[str, Any]] = []
-        decoded: list[ImageSample] = []
-        answered: list[int] = []
+        decoded: dict[int, Image.Image] = {}
         for position, (i, original) in enumerate(zip(block, originals, strict=True)):
             row: dict[str, Any] = {
                 "sample": self.sources.sources[i].id,
@@ -127,15 +135,12 @@ class SweepJob:
             except CodecError as error:
                 row["error"] = f"codec: {error}"
                 continue
+            except Exception as error:  # somebody's codec: its bug costs this sample, not the sweep
+                row["error"] = f"codec: {type(error).__name__}: {error}"
+                continue
             row |= self._measured(original, sent)
-            answered.append(position)
-            decoded.append(sent.decoded)
-        images = [sample.image for sample in decoded]
-        inputs = [
-            torch.stack([model.preprocess(image) for image in images]) if m in models and images else None
-            for m, model in enumerate(self._loaded)
-        ]
-        return Piece(c, block, rows, answered, inputs)
+            decoded[position] = sent.decoded.image
+        return Piece(c, block, rows, {m: _inputs(self._loaded[m], decoded) for m in sorted(models)})
 
     def _measured(self, original: ImageSample, sent: Transmission) -> dict[str, Any]:
         measures = (SIMILARITIES[name] for name in self.similarity)
@@ -156,9 +161,11 @@ class SweepJob:
         def score(piece: Piece) -> engine.Rows:
             rows: engine.Rows = []
             baseline = isinstance(self.codecs[piece.codec], NoCodec)
-            for m, inputs in enumerate(piece.inputs):
-                logits = self._loaded[m].logits(inputs).numpy() if inputs is not None else np.empty((0, 0))
-                answers = dict(zip(piece.answered, logits, strict=False))
+            for m, inputs in piece.inputs.items():
+                answers: dict[int, np.ndarray] = {}
+                if inputs.batch is not None:
+                    logits = self._loaded[m].logits(inputs.batch).numpy()
+                    answers = dict(zip(inputs.positions, logits, strict=True))
                 if baseline:
                     for p, answer in answers.items():
                         reference[m, piece.block[p]] = log_softmax(answer)
@@ -171,7 +178,11 @@ class SweepJob:
                         continue
                     row = {**piece.rows[position], "cell": cell, "model": self.models[m][0]}
                     row |= {"weights_sha256": self.weights[m], "label": self.labels[m][i]}
-                    if position in answers:
+                    if position in inputs.errors:
+                        row["error"] = f"model: {inputs.errors[position]}"
+                    elif position in answers and (m, i) not in reference:
+                        row["error"] = "model: no answer on the original"
+                    elif position in answers:
                         row |= _answer(answers[position], self.labels[m][i], reference[m, i])
                     rows.append(row)
             return rows
@@ -203,6 +214,19 @@ def _read(read: Callable[[], bytes]) -> ImageSample | str:
         return str(error)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
+
+
+def _inputs(model: Classifier, images: dict[int, Image.Image]) -> Inputs:
+    import torch
+
+    ready: dict[int, torch.Tensor] = {}
+    errors: dict[int, str] = {}
+    for position, image in images.items():
+        try:
+            ready[position] = model.preprocess(image)
+        except Exception as error:  # memory, say, where the shorter of very unequal sides is enlarged
+            errors[position] = f"preprocessing {image.width} × {image.height} pixels: {type(error).__name__}"
+    return Inputs(list(ready), torch.stack(list(ready.values())) if ready else None, errors)
 
 
 def _answer(logits: np.ndarray, label: int | None, reference: np.ndarray) -> dict[str, Any]:
@@ -392,12 +416,13 @@ def _codecs(specs: tuple[str, ...]) -> list[Codec]:
 
 
 def _resolve(dataset: Dataset, space: LabelSpace) -> list[int | None]:
-    if dataset.classes and len(dataset.classes) == len(space) and not any(space.names):
-        # A model whose classes have no names: the layout's order is all there is to go by.
-        return [
-            dataset.classes.index(s.label) if s.label in dataset.classes else None for s in dataset.sources
-        ]
-    return [space.resolve(source.label) if source.label is not None else None for source in dataset.sources]
+    """Each source's label as an index among a model's classes; None without a label, or without such a class."""
+    unnamed = not any(space.names) and len(dataset.classes) == len(space)
+    if unnamed and any(space.resolve(name) is None for name in dataset.classes):
+        # A model whose classes have no names: unless the folders are numbered, their order is all there is.
+        rank = {name: i for i, name in enumerate(dataset.classes)}
+        return [rank[s.label] if s.label is not None else None for s in dataset.sources]
+    return [space.resolve(s.label) if s.label is not None else None for s in dataset.sources]
 
 
 def _resolvable(dataset: Dataset, models: list[Classifier]) -> tuple[Dataset, list[str]]:
@@ -412,10 +437,13 @@ def _resolvable(dataset: Dataset, models: list[Classifier]) -> tuple[Dataset, li
         if label is None and dataset.sources[i].label is not None
     }
     example = next(((dataset.sources[i].label, name) for i, name in bad.items()), None)
+    if example and dataset.classes:
+        # Folders are labels only if all of them are: a trip to Rome and one to a castle are not.
+        note = (
+            f"the folders' names (such as '{example[0]}') are no classes of {example[1]}: labels are not used"
+        )
+        return dataset.without_labels(), [note]
     if example and len(bad) == sum(s.label is not None for s in dataset.sources):
-        if dataset.classes:
-            note = f"the folders' names (such as '{example[0]}') are no classes of {example[1]}: labels are not used"
-            return dataset.without_labels(), [note]
         raise UserError(
             f"no label of '{dataset.name}' (such as '{example[0]}') is a class of {example[1]}; "
             "--no-labels measures fidelity without them"

@@ -8,11 +8,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Column:
-    """key: of the rows' values, which are already text. width: the terminal's, from which it is shown."""
+    """key: of the rows' values, which are already text. rank: where there is no room for all, the highest go first."""
 
     key: str
     title: str
-    width: int = 0
+    rank: int = 0
     right: bool = True
 
 

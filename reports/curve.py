@@ -127,4 +127,8 @@ class _Canvas:
                     ticks[column] = "┴"
                     names[column : column + len(name)] = name
                     free = column + len(name) + 1
+        if free == 0:  # no round value in sight: name the ends
+            left, right = f"{10**self.x0:.3g}", f"{10**self.x1:.3g}"
+            ticks[0] = ticks[-1] = "┴"
+            names = list(f"{left}{right:>{self.width - len(left)}}")
         return "".join(ticks), "".join(names).rstrip()

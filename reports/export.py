@@ -22,7 +22,7 @@ PAGE = 120
 def markdown(sections: list[Section]) -> str:
     parts = []
     for section in sections:
-        columns = [c for c in section.table.columns if c.width <= PAGE]
+        columns = terminal.fitting(section.table, PAGE)
         lines = ["| " + " | ".join(c.title for c in columns) + " |"]
         lines.append("| " + " | ".join("--:" if c.right else ":--" for c in columns) + " |")
         for row in section.table.rows:
@@ -53,8 +53,8 @@ def to_json(sections: list[Section]) -> str:
 
 
 def to_csv(sections: list[Section]) -> str:
-    """A line a point; nested values get dotted column names (``scores.top1.low``)."""
-    rows = [_flat(d) for s in sections for d in s.data]
+    """A line a point; nested values get dotted names (``scores.top1.low``); ∞ and NaN are empty."""
+    rows = [_flat(_finite(d)) for s in sections for d in s.data]
     columns = list(dict.fromkeys(key for row in rows for key in row))
     file = io.StringIO()
     writer = csv.DictWriter(file, columns, lineterminator="\n")

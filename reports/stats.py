@@ -41,13 +41,14 @@ def bootstrap_ratios(
         rows = min(step, resamples - start)
         drawn = rng.integers(count, size=(rows, count)) + count * np.arange(rows)[:, None]
         times = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count).astype(np.float64)
+        below = times @ denominators
         with np.errstate(divide="ignore", invalid="ignore"):
-            result[start : start + rows] = (times @ numerators) / (times @ denominators)
+            result[start : start + rows] = np.where(below != 0, (times @ numerators) / below, np.nan)
     return result
 
 
 def percentile_interval(distribution: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
-    """The middle ``level`` of a bootstrap distribution (resamples,)."""
+    """The middle ``level`` of a bootstrap distribution (resamples,), of those draws that have a value."""
     low, high = np.nanquantile(distribution, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from reports.content import Section, Table
+from reports.content import Column, Section, Table
 from reports.curve import draw
 
 
@@ -27,17 +27,41 @@ def show(section: Section, console: Console) -> None:
         console.print(Text(note, style="dim"))
 
 
+WORDS = 24
+"""Columns that a column of words is content with, if it must: it wraps."""
+
+
+def fitting(content: Table, width: int) -> list[Column]:
+    """The columns that fit ``width``: while they do not, the one of the highest rank goes; rank 0 stays."""
+    columns = list(content.columns)
+    while sum(_room(content, c) for c in columns) > width:
+        last = max(columns, key=lambda c: c.rank)
+        if last.rank == 0:
+            break
+        columns.remove(last)
+    return columns
+
+
+def _room(content: Table, column: Column) -> int:
+    cells = [Text.from_markup(row.get(column.key, "")).cell_len for row in content.rows]
+    widest = max([len(column.title), *cells])
+    return 2 + (widest if column.right else min(widest, WORDS))
+
+
 def table(content: Table, width: int = 10_000) -> RichTable:
     """A table of the columns that ``width`` has room for."""
-    columns = [c for c in content.columns if c.width <= width]
+    columns = fitting(content, width)
     titled = any(column.title for column in columns)
     rich = RichTable(
         box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", collapse_padding=True, show_header=titled
     )
     for column in columns:
-        # Words may wrap, figures may not; nothing is cut off.
+        # Words may wrap; a figure that is cut must show it.
         rich.add_column(
-            column.title, justify="right" if column.right else "left", no_wrap=column.right, overflow="fold"
+            column.title,
+            justify="right" if column.right else "left",
+            no_wrap=column.right,
+            overflow="ellipsis" if column.right else "fold",
         )
     previous = None
     for row in content.rows:

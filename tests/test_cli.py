@@ -141,6 +141,9 @@ def test_a_printed_plan_is_a_plan(mpq: Callable, tmp_path: Path) -> None:
         (["sweep", "nosuch.yaml"], "nosuch.yaml"),
         (["report", "/nosuch"], "not a run"),
         (["report", "{run}", "--json", "--csv"], "choose one"),
+        (["sweep", "--json", "--csv"], "choose one"),
+        (["sweep", "--out", "~nosuchuser/x"], "no path that can be used"),
+        (["sweep", "--seed", "-1"], "at least 0"),
         (["roundtrip", "/nosuch.png", "--codec", "jpeg:quality=5"], "/nosuch.png"),
         (["roundtrip", "{picture}", "--codec", "jpeg"], "7 settings"),
         (["roundtrip", __file__, "--codec", "jpeg:quality=5"], "not a picture"),
@@ -173,6 +176,73 @@ def test_bad_samples_are_named_the_good_ones_are_swept_and_the_status_is_2(
     assert "bad.jpg: not a picture" in shown.err
     assert "jpeg:quality=5" in shown.out
     assert "1 of 2 samples could not be read" in " ".join(shown.out.split())
+
+
+def test_a_report_allows_the_failures_that_its_sweep_allowed(
+    mpq: Callable, photographs: list[Path], tmp_path: Path, noise
+) -> None:
+    data = tmp_path / "pictures"
+    data.mkdir()
+    (data / "good.jpg").write_bytes(photographs[0].read_bytes())
+    noise(17_000, 1).save(data / "wide.png")
+    mpq("sweep", "--data", data, "--codec", "webp:quality=5", "--workers", 1, "--max-failures", 0.5,
+        "--out", tmp_path / "run")  # fmt: skip
+    assert "failed: 1 of 2" not in mpq("report", tmp_path / "run").out
+    assert "failed: 1 of 2" in mpq("report", tmp_path / "run", "--max-failures", 0.1).out
+
+
+def test_weights_on_the_command_line_join_those_of_the_plan(mpq: Callable, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(
+        "model: [efficientnet-lite0, efficientnet-lite2]\nweights: {efficientnet-lite2: two.pth}\n"
+    )
+    printed = mpq("sweep", plan, "--weights", "efficientnet-lite0=zero.pth", "--print-plan").out
+    assert "efficientnet-lite0: zero.pth" in printed
+    assert "efficientnet-lite2: two.pth" in printed
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(run: Path) -> None:
+    for options in ("", "--json", "--markdown"):
+        command = (
+            f"set -o pipefail; '{sys.executable}' -m cli report '{run}' {options} | head -c 1 >/dev/null"
+        )
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_ascii_terminal_shows_what_it_can(run: Path) -> None:
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "report", str(run)], env=env, capture_output=True, check=True
+    )
+    assert b"jpeg:quality=5" in done.stdout
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100, 120, 200])
+def test_figures_are_whole_or_left_out_at_every_width(
+    mpq: Callable, run: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    (section,) = json.loads(mpq("report", run, "--json").out)
+    out = mpq("report", run).out
+    assert max(map(len, out.splitlines())) <= columns
+    for point in section["points"]:
+        bpp = point["bpp"]["value"]
+        assert f" {bpp:.2f} " in out or f" {bpp:.3f} " in out
+    assert ("PSNR" in out) == (columns >= 80)
+    assert ("dec ms" in out) == (columns >= 120)
+
+
+def test_control_characters_in_names_do_not_reach_the_terminal(
+    mpq: Callable, tmp_path: Path, photographs
+) -> None:
+    (tmp_path / "good.jpg").write_bytes(photographs[0].read_bytes())
+    (tmp_path / "bad\x1b[31m\n.jpg").write_text("no picture")
+    shown = mpq(
+        "sweep", "--data", tmp_path, "--codec", "jpeg:quality=5", "--workers", 1, "--out", tmp_path / "run"
+    )
+    assert "\x1b" not in shown.err
+    assert "bad\\x1b[31m .jpg: not a picture" in shown.err
 
 
 def test_a_cell_with_too_many_failures_has_no_score_and_status_3(

@@ -72,8 +72,8 @@ def test_a_killed_worker_costs_only_the_sample_that_kills() -> None:
     assert all("error" not in row for row in rows if row["i"] != 4)
 
 
-def test_a_worker_that_cannot_start_is_a_bug_and_not_a_row() -> None:
-    with pytest.raises(RuntimeError, match=r"died while it was starting \(exit status 7\)"):
+def test_a_worker_that_cannot_start_is_told_and_is_no_row() -> None:
+    with pytest.raises(UserError, match=r"died while it was starting \(exit status 7\)"):
         _rows(Squares(opens=False), workers=2)
 
 

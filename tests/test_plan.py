@@ -44,6 +44,8 @@ def test_a_plan_is_read_back_as_it_was_written(tmp_path_factory, **values) -> No
         ("weights: {resnet: x.pth}", "not among the models"),
         ("similarity: [psnrr]", "did you mean 'psnr'"),
         ("codec: []", "at least one codec"),
+        ("seed: -1", "seed is at least 0"),
+        ("out: 2024-02-30", "not YAML"),
         ("no_labels: yes please", "true or false"),
         ("- a\n- b", "not a table"),
         ("a: [", "not YAML"),
@@ -56,6 +58,10 @@ def test_a_wrong_plan_is_one_sentence(content: str, named: str, tmp_path: Path) 
     with pytest.raises(UserError, match=named) as told:
         read_plan(path)
     assert "\n" not in str(told.value)
+
+
+def test_no_similarity_is_spelled_none_in_a_file_too() -> None:
+    assert plan_from({"similarity": "none"}, "x").similarity == ()
 
 
 def test_options_override_a_plan_file() -> None:

@@ -40,6 +40,11 @@ def test_sixteen_bit_grey_is_scaled_and_not_clipped() -> None:
     assert pixels[0, :, 0].tolist() == [0, 1, 128, 255]
 
 
+def test_a_sixteen_bit_pgm_is_scaled_too() -> None:
+    data = b"P5 2 1 65535 " + (257).to_bytes(2, "big") + (65535).to_bytes(2, "big")
+    assert read_image(data).pixels[0, :, 0].tolist() == [1, 255]
+
+
 def test_transparency_is_laid_on_white() -> None:
     image = Image.new("RGBA", (2, 1), (255, 0, 0, 255))
     image.putpixel((1, 0), (255, 0, 0, 0))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mpq.errors import UserError
@@ -70,6 +73,35 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     store = Store(tmp_path)
     (store.cells / "x~abc.parquet").write_bytes(b"not parquet")
     with pytest.raises(UserError, match=r"x~abc\.parquet' is damaged"):
+        store.read()
+
+
+def test_a_flipped_bit_never_reads_as_other_rows(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write_part("p", [row | {"kl": i / 7} for i, row in enumerate(_rows([f"s{i}" for i in range(40)]))])
+    _finish(store, [f"s{i}" for i in range(40)])
+    (path,) = store.cells.iterdir()
+    whole, rows = path.read_bytes(), store.read()[0][1].to_pylist()
+    rng = random.Random(1)
+    for _ in range(300):
+        damaged = bytearray(whole)
+        damaged[rng.randrange(len(damaged) * 3 // 4)] ^= 1 << rng.randrange(
+            8
+        )  # pages come first, then the footer
+        path.write_bytes(damaged)
+        try:
+            read = store.read()[0][1].to_pylist()
+        except UserError as error:
+            assert "damaged" in str(error)
+            assert "\n" not in str(error)
+        else:
+            assert read == rows
+
+
+def test_somebody_elses_file_is_named(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    pq.write_table(pa.table({"x": [1]}), store.cells / "x~abc.parquet")
+    with pytest.raises(UserError, match="not written by mpq"):
         store.read()
 
 

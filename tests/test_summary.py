@@ -125,6 +125,32 @@ def test_what_fails_is_said_and_never_recommended(arrays) -> None:
     assert shown.data[1]["cell_failed"]
 
 
+def test_a_baseline_that_is_never_right_is_reported(arrays) -> None:
+    group = _group({**arrays, "before": np.zeros(N), "after": np.zeros(N)})
+    assert group.points[1].kept is None
+    assert "right about none of the originals" in section(group).answer
+
+
+def test_what_is_kept_stays_possible(arrays) -> None:
+    before = np.ones(N)
+    before[:8] = 0
+    jpeg = _group({**arrays, "before": before, "after": before}).points[1]
+    assert jpeg.kept is not None and jpeg.kept.low is not None and jpeg.kept.high is not None
+    assert 0 <= jpeg.kept.low < 1 < jpeg.kept.high <= N / (N - 8)
+
+
+def test_a_rare_baseline_gives_a_finite_interval(arrays) -> None:
+    before, after = np.zeros(N), np.zeros(N)
+    before[0], after[:2] = 1, 1
+    jpeg = _group({**arrays, "before": before, "after": after}).points[1]
+    assert jpeg.kept is not None and jpeg.kept.value == 2
+    assert np.isfinite([jpeg.kept.low, jpeg.kept.high]).all()
+
+
+def test_the_saving_is_over_the_same_samples(arrays) -> None:
+    assert _group(arrays, {3: "codec: no"}).points[1].saving == pytest.approx(9)
+
+
 def test_groups_are_apart_where_the_samples_are(arrays) -> None:
     cells = [
         _cell("none", 0, arrays["bits"], arrays["before"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -65,10 +66,9 @@ class Parameter:
 
     def parse(self, text: str, codec: str) -> Value:
         kind = type(self.default)
-        try:
-            value: Value = kind(text)
-        except ValueError:
-            value = math.nan
+        value: Value = math.nan
+        if kind is str or re.fullmatch(r"[+-]?\d+" if kind is int else r"[+-]?\d+(\.\d+)?", text, re.ASCII):
+            value = kind(text)
         allowed = (
             value in self.choices
             if self.choices
@@ -171,11 +171,13 @@ def parse_codec(spec: str) -> list[Codec]:
 
     Raises UserError that names the wrong codec, key or value.
     """
-    name, _, options = spec.strip().partition(":")
+    name, colon, options = spec.strip().partition(":")
     cls = registry.get(name)
     if why := cls.unavailable():
         raise UserError(f"{name} cannot run here: {why}")
-    texts = _split_options(options or cls.ladder, spec)
+    texts = _split_options(options if colon else cls.ladder, spec)
+    if colon and not texts:
+        raise UserError(f"'{spec}' is not a codec setting; write name:key=value,value, or the name alone")
     known = {p.name: p for p in cls.parameters}
     parsed: dict[str, list[Value]] = {}
     for key, values in texts.items():
@@ -191,7 +193,7 @@ def parse_codec(spec: str) -> list[Codec]:
 def _split_options(text: str, spec: str) -> dict[str, list[str]]:
     options: dict[str, list[str]] = {}
     key = None
-    for token in filter(None, text.split(",")) if text else ():
+    for token in text.split(",") if text else ():
         head, equals, tail = token.partition("=")
         if equals:
             key = head.strip()

@@ -32,7 +32,7 @@ class _PillowCodec(Codec):
         file = io.BytesIO()
         try:
             sample.image.save(file, self.format, **self.options())
-        except (OSError, ValueError, MemoryError) as error:
+        except Exception as error:  # each of Pillow's encoders has its own
             raise CodecError(
                 f"{self.spec} cannot code {sample.width} × {sample.height} pixels: {error}"
             ) from error

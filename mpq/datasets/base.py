@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from mpq.errors import UserError
+from mpq.paths import user_path
 from mpq.registry import datasets as registry
 
 IMAGE_SUFFIXES = frozenset(
@@ -135,7 +137,7 @@ def read_dataset(data: str, labels: str | None = None) -> Dataset:
 
 def _choose(data: str, labels: str | None) -> Dataset:
     name, _, argument = data.partition(":")
-    folder = Path(data).expanduser()
+    folder = user_path(data)
     if not folder.exists() and name in registry.entries:
         return registry.get(name)().read(argument, labels)
     if not folder.exists():
@@ -153,6 +155,22 @@ def _choose(data: str, labels: str | None) -> Dataset:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Image files below ``folder``, by their endings, in the order of their paths; hidden ones left out."""
-    found = (p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
-    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+    """Image files below ``folder``, by their endings, in the order of their paths; links followed, hidden ones left out."""
+    found, seen = [], set()
+    for here, folders, files in os.walk(folder, followlinks=True):
+        status = Path(here).stat()
+        if (status.st_dev, status.st_ino) in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        # What cannot be opened, such as a link to nowhere, is kept: it is reported when it is read.
+        found += [
+            Path(here, n) for n in files if not n.startswith(".") and Path(n).suffix.lower() in IMAGE_SUFFIXES
+        ]
+    return sorted(found)
+
+
+def sample_id(path: Path) -> str:
+    """A path as text: bytes that are not UTF-8 are written as escapes."""
+    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

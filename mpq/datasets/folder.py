@@ -6,15 +6,16 @@ import csv
 import io
 from pathlib import Path
 
-from mpq.datasets.base import IMAGE_SUFFIXES, Dataset, DatasetReader, Source, pictures_in
+from mpq.datasets.base import IMAGE_SUFFIXES, Dataset, DatasetReader, Source, pictures_in, sample_id
 from mpq.errors import UserError
+from mpq.paths import user_path
 
 FILE_COLUMNS = ("file", "path", "filename", "file_name", "image")
 LABEL_COLUMNS = ("class_index", "label", "wnid", "class", "class_name", "name")
 
 
 def _existing(folder: str) -> Path:
-    path = Path(folder).expanduser()
+    path = user_path(folder)
     if not path.is_dir():
         raise UserError(f"'{folder}' is not a folder")
     return path
@@ -37,7 +38,7 @@ class LabelsFile(DatasetReader):
         header, rows = _read_table(table)
         file_column = _column(header, FILE_COLUMNS, table)
         label_column = _column(header, LABEL_COLUMNS, table)
-        sources: dict[str, Source] = {}
+        sources: dict[Path, Source] = {}
         problems: list[str] = []
         for line, row in rows:
             if len(row) != len(header):
@@ -49,10 +50,10 @@ class LabelsFile(DatasetReader):
                 problems.append(f"{table.name} line {line}: no file '{file}'")
             elif not label:
                 problems.append(f"{table.name} line {line}: no label for '{file}'")
-            elif file in sources:
+            elif path.resolve() in sources:
                 problems.append(f"{table.name} line {line}: '{file}' stands there twice")
             else:
-                sources[file] = Source(file, path, label)
+                sources[path.resolve()] = Source(sample_id(Path(file)), path, label)
         return Dataset(folder.resolve().name, tuple(sources.values()), problems=tuple(problems))
 
 
@@ -66,7 +67,7 @@ class ImageFolder(DatasetReader):
 
     def recognises(self, folder: Path) -> bool:
         entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-        loose = any(entry.is_file() and entry.suffix.lower() in IMAGE_SUFFIXES for entry in entries)
+        loose = any(not entry.is_dir() and entry.suffix.lower() in IMAGE_SUFFIXES for entry in entries)
         classes = [entry for entry in entries if entry.is_dir() and pictures_in(entry)]
         return not loose and len(classes) >= 2
 
@@ -74,8 +75,11 @@ class ImageFolder(DatasetReader):
         folder = _existing(argument)
         paths = [path for path in pictures_in(folder) if path.parent != folder]
         relative = [path.relative_to(folder) for path in paths]
-        sources = [Source(r.as_posix(), p, label=r.parts[0]) for p, r in zip(paths, relative, strict=True)]
-        classes = sorted({r.parts[0] for r in relative})
+        sources = [
+            Source(sample_id(r), p, label=sample_id(Path(r.parts[0])))
+            for p, r in zip(paths, relative, strict=True)
+        ]
+        classes = sorted({str(source.label) for source in sources})
         return Dataset(folder.resolve().name, tuple(sources), classes=tuple(classes))
 
 
@@ -92,13 +96,13 @@ class Unlabelled(DatasetReader):
 
     def read(self, argument: str, labels: str | None) -> Dataset:
         folder = _existing(argument)
-        sources = [Source(p.relative_to(folder).as_posix(), p) for p in pictures_in(folder)]
+        sources = [Source(sample_id(p.relative_to(folder)), p) for p in pictures_in(folder)]
         return Dataset(folder.resolve().name, tuple(sources))
 
 
 def _labels_table(folder: Path, labels: str | None) -> Path:
     if labels is not None:
-        candidates = [Path(labels).expanduser(), folder / labels]
+        candidates = [user_path(labels), folder / labels]
     else:
         candidates = [folder / "labels.csv", folder / "labels.tsv"]
     for candidate in candidates:
@@ -136,6 +140,9 @@ def _find(file: str, *bases: Path) -> Path | None:
         return None
     for base in bases:
         for candidate in (base / file, base / "images" / file):
-            if candidate.is_file():
-                return candidate
+            try:
+                if candidate.is_file():
+                    return candidate
+            except (OSError, ValueError):  # no file system would have such a name
+                return None
     return None

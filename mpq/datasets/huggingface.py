@@ -79,6 +79,11 @@ def _spool(name: str, split: str | None, count: int, folder: Path) -> None:
 def _open_stream(name: str, split: str | None) -> tuple[Any, Any]:
     from datasets import load_dataset
 
+    why = None if Path(name).exists() else unreachable("huggingface.co")
+    if why:
+        raise UserError(
+            f"the data set hf:{name} cannot be had: {why}; a folder of pictures does too: --data DIR"
+        )
     try:
         splits = load_dataset(name, streaming=True)
     except Exception as error:  # the library raises its own, httpx's, and the file systems' errors

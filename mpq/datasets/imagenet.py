@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mpq.datasets.base import Dataset, DatasetReader, Source, pictures_in
 from mpq.errors import UserError
+from mpq.paths import user_path
 
 _NAME = re.compile(r"ILSVRC2012_val_(\d{8})$")
 
@@ -31,7 +32,7 @@ class ImageNetVal(DatasetReader):
         return any(_NAME.match(path.stem) for path in folder.glob("ILSVRC2012_val_*"))
 
     def read(self, argument: str, labels: str | None) -> Dataset:
-        folder = Path(argument).expanduser()
+        folder = user_path(argument)
         paths = {path.stem: path for path in pictures_in(folder) if _NAME.match(path.stem)}
         if not paths:
             raise UserError(f"'{argument}' holds no ILSVRC2012_val_*.JPEG")
@@ -49,7 +50,7 @@ def _ground_truth(folder: Path, labels: str | None) -> dict[str, str]:
         "LOC_val_solution.csv": _kaggle,
         "val.txt": _caffe,
     }
-    named = [Path(labels).expanduser()] if labels else [base / name for base in bases for name in readers]
+    named = [user_path(labels)] if labels else [base / name for base in bases for name in readers]
     for path in named:
         if path.is_file():
             reader = readers.get(path.name)
@@ -63,7 +64,14 @@ def _ground_truth(folder: Path, labels: str | None) -> dict[str, str]:
 
 
 def _lines(path: Path) -> list[list[str]]:
-    return [line.split() for line in path.read_text().splitlines() if line.strip()]
+    return [line.split() for line in _text(path).splitlines() if line.strip()]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as UTF-8 text: {error}") from None
 
 
 def _devkit(path: Path) -> dict[str, str]:
@@ -74,8 +82,11 @@ def _devkit(path: Path) -> dict[str, str]:
         raise UserError(
             f"{path} counts in ILSVRC2012_IDs: put the devkit's meta.mat beside it, which says what they mean"
         )
-    synsets = loadmat(meta, squeeze_me=True)["synsets"]
-    wnid = {int(s["ILSVRC2012_ID"]): str(s["WNID"]) for s in synsets}
+    try:
+        synsets = loadmat(meta, squeeze_me=True)["synsets"]
+        wnid = {int(s["ILSVRC2012_ID"]): str(s["WNID"]) for s in synsets}
+    except Exception as error:  # scipy's readers raise whatever a damaged file provokes
+        raise UserError(f"{meta} is not the devkit's table of synsets: {error}") from None
     numbers = [row[0] for row in _lines(path)]
     try:
         return {f"ILSVRC2012_val_{i:08d}": wnid[int(n)] for i, n in enumerate(numbers, start=1)}
@@ -85,7 +96,7 @@ def _devkit(path: Path) -> dict[str, str]:
 
 def _kaggle(path: Path) -> dict[str, str]:
     # ImageId,PredictionString — the string begins with the WordNet id, then a box
-    rows = [line.split(",", 1) for line in path.read_text().splitlines()[1:] if line.strip()]
+    rows = [line.split(",", 1) for line in _text(path).splitlines()[1:] if line.strip()]
     if any(len(row) != 2 or not row[1].strip() for row in rows):
         raise UserError(f"{path} is not Kaggle's table of ImageId,PredictionString")
     return {row[0].strip(): row[1].split()[0] for row in rows}

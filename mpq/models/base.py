@@ -29,6 +29,7 @@ class Classifier:
     preprocess: a PIL RGB picture -> float32 (3, h, w). network: (B, 3, h, w) -> (B, classes) logits, in eval
     mode. weights_sha256: of the file that the weights were read from. preprocessing: the same in words;
     part of a cell's identity. version: of the libraries whose code the network and preprocessing are.
+    configuration: what else shapes the network, where name and weights do not tell.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Classifier:
     weights_sha256: str
     preprocessing: str
     version: str
+    configuration: str = ""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -47,6 +49,7 @@ class Classifier:
             "weights": self.weights_sha256,
             "preprocessing": self.preprocessing,
             "version": self.version,
+            "configuration": self.configuration,
         }
 
     def on(self, device: str) -> Classifier:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from mpq.errors import UserError
 from mpq.models.base import Classifier, ClassifierSource
-from mpq.models.labels import LabelSpace, imagenet_1k, named
+from mpq.models.labels import LabelSpace, imagenet_1k, named, unnamed
 from mpq.models.weights import sha256_of, unreachable
 
 
@@ -23,19 +24,24 @@ class HuggingFace(ClassifierSource):
         import torch
         import torchvision
         import transformers
+        from PIL import Image
         from transformers import AutoImageProcessor, AutoModelForImageClassification
         from transformers.utils import cached_file
 
+        if weights is not None and not weights.is_dir():
+            raise UserError(f"hf: weights are a folder saved by transformers, which '{weights}' is not")
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
         spec = f"{self.name}:{variant}"
         place = str(weights or variant)
+        # Asking a hub that is not there would take the library half a minute.
+        offline = Path(place).is_dir() or unreachable("huggingface.co") is not None
         try:
-            file = cached_file(place, "model.safetensors", _raise_exceptions_for_missing_entries=True)
+            file = cached_file(place, "model.safetensors", local_files_only=offline)
             network, report = AutoModelForImageClassification.from_pretrained(
-                place, use_safetensors=True, output_loading_info=True
+                place, use_safetensors=True, output_loading_info=True, local_files_only=offline
             )
-            processor = AutoImageProcessor.from_pretrained(place)
+            processor = AutoImageProcessor.from_pretrained(place, local_files_only=offline)
         except Exception as error:  # the library's own, httpx's, offline mode's, JSON's
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise UserError(
@@ -58,15 +64,22 @@ class HuggingFace(ClassifierSource):
         def preprocess(image: Any) -> torch.Tensor:
             return processor(images=image, return_tensors="pt")["pixel_values"][0]
 
-        id2label = network.config.id2label
+        sizes = {tuple(preprocess(Image.new("RGB", size)).shape) for size in ((40, 30), (30, 50))}
+        if len(sizes) > 1:
+            raise UserError(
+                f"{spec}: its image processor does not bring pictures to one size (do_resize is off?)"
+            )
+        titles = network.config.id2label or {}
+        classes = int(network.config.num_labels)
         return Classifier(
             spec,
             Logits(network).eval(),
             preprocess,
-            _labels([str(id2label[i]) for i in range(len(id2label))]),
+            _labels([str(titles.get(i, f"LABEL_{i}")) for i in range(classes)]),
             sha256_of(Path(file)),
             json.dumps(processor.to_dict(), sort_keys=True, default=str),
             f"transformers {transformers.__version__}, torchvision {torchvision.__version__}",
+            json.dumps(network.config.to_dict(), sort_keys=True, default=str),
         )
 
     @classmethod
@@ -75,6 +88,10 @@ class HuggingFace(ClassifierSource):
 
 
 def _labels(names: list[str]) -> LabelSpace:
+    if all(
+        re.fullmatch(r"LABEL_\d+", name) for name in names
+    ):  # the library's way to say that there are none
+        return unnamed(len(names))
     imagenet = imagenet_1k()
     # ImageNet-1k classifiers are also asked by WordNet id; the first class tells them apart from other thousands.
     if len(names) == len(imagenet) and imagenet.resolve(names[0].split(",")[0]) == 0:

@@ -19,6 +19,7 @@ class Torchvision(ClassifierSource):
     variants = "torchvision:resnet18, torchvision:vit_b_16, torchvision:resnet50@IMAGENET1K_V1, …"
 
     def load(self, variant: str, weights: Path | None) -> Classifier:
+        import torch
         import torchvision
         from torchvision import models
 
@@ -36,8 +37,10 @@ class Torchvision(ClassifierSource):
         recipe = recipes[tag] if tag else by_file.get(weights.name if weights else "", recipes.DEFAULT)
         path = weights or from_url(recipe.url, spec)
         tensors = read_tensors(path)
-        # The last tensor is the last layer's bias in all of torchvision's classifiers.
-        classes = len(list(tensors.values())[-1])
+        # The last parameter is the last layer's bias in all of torchvision's classifiers.
+        with torch.device("meta"):
+            bias = list(models.get_model(name, weights=None).state_dict())[-1]
+        classes = len(tensors[bias]) if bias in tensors else 1000
         options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
         network = models.get_model(name, weights=None, num_classes=classes, **options).eval()
         load_strictly(network, tensors, path, spec)

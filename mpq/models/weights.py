@@ -92,7 +92,10 @@ def from_hub(repository: str, file: str, spec: str) -> Path:
     from huggingface_hub import hf_hub_download
 
     try:
-        return Path(hf_hub_download(repository, file))
+        # Asking a hub that is not there would take the library half a minute.
+        return Path(
+            hf_hub_download(repository, file, local_files_only=unreachable("huggingface.co") is not None)
+        )
     except Exception as error:  # the library's own, httpx's, and offline mode's
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(

@@ -145,6 +145,11 @@ def test_what_a_format_cannot_hold_is_an_error() -> None:
         _codec("webp:quality=20").encode(ImageSample(np.zeros((1, 17_000, 3), np.uint8)))
 
 
+def test_an_encoders_own_error_is_the_samples() -> None:
+    with pytest.raises(CodecError, match="avif:quality=5,speed=10 cannot code 70000 × 1"):
+        _codec("avif:quality=5,speed=10").encode(ImageSample(np.zeros((1, 70_000, 3), np.uint8)))
+
+
 def test_the_baseline_is_the_stored_file(photographs: list[Path]) -> None:
     sample = _photograph(photographs[0])
     sent = _codec("none").transmit(sample)

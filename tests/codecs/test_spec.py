@@ -67,6 +67,12 @@ def test_any_options_are_settings_or_one_sentence(options: str) -> None:
         ("jpeg:quality=", "name:key=value"),
         ("jpeg:5", "name:key=value"),
         ("jpeg:quality=5,quality=6", "twice"),
+        ("jpeg:", "or the name alone"),
+        ("jpeg:,,", "name:key=value"),
+        ("jpeg:quality=5,,6", "name:key=value"),
+        ("jpeg:quality=5_0", "whole number"),
+        ("jpeg:quality=٥", "whole number"),
+        ("jpeg:quality=1e1", "whole number"),
     ],
 )
 def test_a_wrong_word_is_named(spec: str, named: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,37 @@ def test_imagefolder_takes_the_first_folders_name(pictures: Path) -> None:
     dataset = read_dataset(str(pictures))
     assert [s.label for s in dataset.sources] == ["n01440764", "n01443537"]
     assert dataset.classes == ("n01440764", "n01443537")
+
+
+def test_links_are_followed_and_those_to_nowhere_are_told(pictures: Path, tmp_path: Path) -> None:
+    album = tmp_path / "album"
+    album.mkdir()
+    (album / "linked").symlink_to(pictures)
+    (album / "loop").symlink_to(album)
+    (album / "gone.jpg").symlink_to(tmp_path / "nosuch.jpg")
+    dataset = read_dataset(str(album))
+    assert [source.id for source in dataset.sources] == ["linked/a.png", "linked/b.png", "linked/c.png"]
+    assert len(dataset.problems) == 1
+    assert "gone.jpg cannot be read" in dataset.problems[0]
+
+
+def test_a_file_name_need_not_be_utf8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    Image.new("RGB", (4, 4)).save(tmp_path / name)
+    assert [source.id for source in read_dataset(str(tmp_path)).sources] == ["caf\\xe9.png"]
+
+
+def test_one_file_under_two_names_counts_once(pictures: Path) -> None:
+    (pictures / "labels.csv").write_text("file,label\na.png,1\n./a.png,1\n" + "x" * 300 + ".png,1\n")
+    dataset = read_dataset(str(pictures))
+    assert len(dataset.sources) == 1
+    assert len(dataset.problems) == 2
+
+
+@pytest.mark.parametrize("data", ["~nosuchuser/x", "x" * 5000, "a\0b"])
+def test_what_is_no_path_is_one_sentence(data: str) -> None:
+    with pytest.raises(UserError, match="no path that can be used|neither a folder nor"):
+        read_dataset(data)
 
 
 def test_what_is_no_data_set_is_one_sentence(tmp_path: Path) -> None:

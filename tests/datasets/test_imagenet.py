@@ -52,6 +52,20 @@ def test_caffes_list_and_a_picture_that_it_does_not_name(val: Path) -> None:
     assert dataset.problems == ("the ground truth does not name ILSVRC2012_val_00000002",)
 
 
+@pytest.mark.parametrize("name", ["val.txt", "LOC_val_solution.csv"])
+def test_a_ground_truth_that_is_no_text_is_one_sentence(val: Path, name: str) -> None:
+    (val / name).write_bytes(b"caf\xe9 1\n")
+    with pytest.raises(UserError, match="UTF-8"):
+        read_dataset(str(val))
+
+
+def test_a_damaged_meta_mat_is_one_sentence(val: Path) -> None:
+    (val / "ILSVRC2012_validation_ground_truth.txt").write_text("1\n1\n1\n")
+    (val / "meta.mat").write_bytes(b"junk" * 100)
+    with pytest.raises(UserError, match=r"meta\.mat is not the devkit's"):
+        read_dataset(str(val))
+
+
 def test_no_ground_truth_is_one_sentence(val: Path) -> None:
     with pytest.raises(UserError, match="none of .*--no-labels"):
         read_dataset(str(val))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,19 @@ def test_torchvision_with_a_head_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "ten.pth"
     torch.save({"state_dict": torchvision.models.mobilenet_v3_small(num_classes=10).state_dict()}, path)
     assert len(load_classifier("torchvision:mobilenet_v3_small", path).labels) == 10
+
+
+def test_torchvision_from_safetensors_whatever_their_order(tmp_path: Path) -> None:
+    path = tmp_path / "ten.safetensors"
+    save_file(torchvision.models.resnet18(num_classes=10).state_dict(), path)
+    assert len(load_classifier("torchvision:resnet18", path).labels) == 10
+
+
+def test_torchvision_without_a_head_is_refused(tmp_path: Path) -> None:
+    state = torchvision.models.resnet18().state_dict()
+    torch.save({k: v for k, v in state.items() if not k.startswith("fc.")}, tmp_path / "headless.pth")
+    with pytest.raises(UserError, match=r"lacks fc\.bias"):
+        load_classifier("torchvision:resnet18", tmp_path / "headless.pth")
 
 
 def test_a_seeded_cache_is_used_and_its_hash_prefix_checked(tmp_path: Path, monkeypatch) -> None:
@@ -123,6 +137,37 @@ def test_hugging_face_from_a_folder_is_transformers_with_its_own_processor(
     assert _logits(model, photograph) == pytest.approx(expected, abs=1e-5)
     assert model.labels.resolve("bean_rust") == 1
     assert _logits(model.on("cpu"), photograph) == pytest.approx(expected, abs=1e-4)
+
+
+def _configure(folder: Path, file: str, **changes: object) -> None:
+    path = folder / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_hugging_face_models_configuration_is_part_of_what_it_is(vit: Path) -> None:
+    before = load_classifier(f"hf:{vit}").identity
+    _configure(vit, "config.json", hidden_act="relu")
+    after = load_classifier(f"hf:{vit}").identity
+    assert before["weights"] == after["weights"]
+    assert before != after
+
+
+def test_a_processor_without_one_size_is_refused(vit: Path) -> None:
+    _configure(vit, "preprocessor_config.json", do_resize=False)
+    with pytest.raises(UserError, match="one size"):
+        load_classifier(f"hf:{vit}")
+
+
+def test_label_n_is_no_name(vit: Path) -> None:
+    _configure(vit, "config.json", id2label={str(i): f"LABEL_{i}" for i in range(3)})
+    labels = load_classifier(f"hf:{vit}").labels
+    assert labels.resolve("LABEL_1") is None
+    assert labels.resolve("2") == 2
+
+
+def test_hugging_face_weights_are_a_folder(vit: Path) -> None:
+    with pytest.raises(UserError, match="a folder saved by transformers"):
+        load_classifier("hf:somebody/vit", vit / "model.safetensors")
 
 
 def test_a_hugging_face_model_with_a_missing_layer_is_refused(vit: Path) -> None:
