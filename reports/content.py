@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+ASIDE = 9
+"""From this rank a column is an aside, such as a time, which differs from run to run: pages leave it out."""
+
+
 @dataclass(frozen=True)
 class Column:
     """key: of the rows' values, which are already text. rank: where there is no room for all, the highest go first."""

@@ -13,16 +13,13 @@ from rich.console import Console
 from rich.text import Text
 
 from reports import terminal
-from reports.content import Section
-
-PAGE = 120
-"""The width that a page is taken to have: Markdown shows the columns that fit a terminal as wide."""
+from reports.content import ASIDE, Section
 
 
 def markdown(sections: list[Section]) -> str:
     parts = []
     for section in sections:
-        columns = terminal.fitting(section.table, PAGE)
+        columns = [c for c in section.table.columns if c.rank < ASIDE]
         lines = ["| " + " | ".join(c.title for c in columns) + " |"]
         lines.append("| " + " | ".join("--:" if c.right else ":--" for c in columns) + " |")
         for row in section.table.rows:
