@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-
 ASIDE = 9
 """From this rank a column is an aside, such as a time, which differs from run to run: pages leave it out."""
 
