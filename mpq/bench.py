@@ -158,7 +158,7 @@ class _ModelsAlone:
     _loaded: list[Classifier] = field(default_factory=list)
     _tensors: list[torch.Tensor] = field(default_factory=list)
 
-    def open(self, threads: int) -> None:
+    def open(self, threads: int, *, scores: bool) -> None:
         import torch
 
         torch.set_num_threads(threads)

@@ -29,8 +29,8 @@ Block = Sequence[int]
 class Job(Protocol):
     """What a block goes through. Pickled once into each worker."""
 
-    def open(self, threads: int) -> None:
-        """Loads what the job needs, in the process where it will run."""
+    def open(self, threads: int, *, scores: bool) -> None:
+        """Loads what the job needs, in the process where it will run; ``scores``: whether blocks are scored there."""
 
     def code(self, block: Block) -> Iterator[Any]:
         """The samples' way through the codecs: pieces that ``score`` takes, in order."""
@@ -68,7 +68,7 @@ def run(
 def _run_here(
     job: Job, blocks: Sequence[Block], on_piece: Callable[[], None]
 ) -> Iterator[tuple[Block, Rows]]:
-    job.open(threads=1)
+    job.open(threads=1, scores=True)
     for block in blocks:
         rows: Rows = []
         score = job.scorer()
@@ -124,7 +124,7 @@ class _Pool:
         self.score_here = score_here
         self.on_piece = on_piece
         if score_here:
-            job.open(threads=cores())
+            job.open(threads=cores(), scores=True)
 
     def results(self) -> Iterator[tuple[Block, Rows]]:
         workers = [_Worker(self.job, self.score_here) for _ in range(self.count)]
@@ -191,7 +191,7 @@ def _serve(connection: Connection, job: Job, score_there: bool) -> None:
     """A worker's life: blocks in, pieces (or ticks) and rows out, until the other end closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     try:
-        job.open(threads=1)
+        job.open(threads=1, scores=not score_there)
         connection.send(("ready", None))
         while True:
             block = connection.recv()

@@ -25,7 +25,7 @@ class Squares:
     error: type[Exception] = UserError
     opens: bool = True
 
-    def open(self, threads: int) -> None:
+    def open(self, threads: int, *, scores: bool) -> None:
         if not self.opens:
             os._exit(7)
 
