@@ -104,7 +104,8 @@ def sweep(
     ] = None,
     out: Out = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes. [default: one a core]", min=1, show_default=False)
+        int | None,
+        typer.Option(help="Processes; 1 is this one. [default: one a core]", min=1, show_default=False),
     ] = None,
     device: Annotated[str, typer.Option(help="Where models run: auto, cpu, cuda, mps.")] = "auto",
     retry: Annotated[bool, typer.Option("--retry", help="Make cells that failed anew.")] = False,
@@ -163,8 +164,7 @@ def _run_sweep(
 
     console = _console(stderr=True)
     with console.status("reading data and models"):
-        made = Sweep.prepare(plan)
-        device = _device(device)
+        made = Sweep.prepare(plan, _device(device))
         store = Store(plan.folder)
         if retry:
             store.forget(made.failed(store))
@@ -182,7 +182,6 @@ def _run_sweep(
             made.run(
                 store,
                 workers=workers,
-                device=device,
                 started=lambda total, done: progress.start(total, done, made.block_size),
                 advanced=progress.advance,
             )
@@ -312,7 +311,8 @@ def bench(
     codec: Annotated[str, typer.Option(help="Codec settings.")] = "jpeg:quality=5,20,50,80",
     samples: Annotated[int, typer.Option(help="Samples; the data set is repeated to fill them.", min=1)] = 96,
     workers: Annotated[
-        int | None, typer.Option(help="Processes. [default: one a core]", min=1, show_default=False)
+        int | None,
+        typer.Option(help="Processes; 1 is this one. [default: one a core]", min=1, show_default=False),
     ] = None,
     json: AsJson = False,
 ) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpq import engine
 from mpq.datasets.base import Dataset
-from mpq.models.base import CPU_BATCH, Classifier, load_classifier
+from mpq.models.base import Classifier, load_classifier
 from mpq.plan import Plan
 from mpq.samples import read_image
 from mpq.store import Store
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 READY = 16
 """Pictures whose tensors are made ready for the models alone."""
 
+BATCHES = (4, 8, 32)
+"""Batches that the models alone are tried with where torch has its own threads: the best counts."""
+
 LOOP_SAMPLES = 12
 """Pictures that the plain loop goes through in each round."""
 
@@ -34,7 +37,7 @@ class Bench:
     """Answers a second; each the median of the rounds, which take turns.
 
     loop: the plain loop. models_threads: the models alone in one process with torch's own threads, at the
-    better of batches of 4 and 32. models_processes: the models alone in as many one-thread processes as the
+    best of BATCHES. models_processes: the models alone in as many one-thread processes as the
     sweep has.
     """
 
@@ -67,7 +70,7 @@ def bench(
     for _ in range(rounds):
         takes["sweep"].append(_sweep_rate(made, count))
         takes["loop"].append(_loop_rate(made))
-        takes["threads"].append(max(_threads_rate(made.models, tensors, batch) for batch in (CPU_BATCH, 32)))
+        takes["threads"].append(max(_threads_rate(made.models, tensors, batch) for batch in BATCHES))
         takes["processes"].append(_processes_rate(made, count))
     rate = {name: median(values) for name, values in takes.items()}
     described = (
@@ -94,7 +97,7 @@ def _ready(models: list[Classifier], dataset: Dataset) -> list[torch.Tensor]:
 
 
 class _Clock:
-    """A steady rate: from when every worker has delivered once, so that starting up is left out."""
+    """A steady rate: from the n-th delivery of n workers on, so that starting up is left out."""
 
     def __init__(self, workers: int) -> None:
         self.stamps: list[float] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,8 +80,10 @@ class BlockJob:
         torch.set_num_threads(threads)
         if not self._loaded:
             self._loaded = [load_classifier(spec, weights) for spec, weights in self.models]
-        if scores:  # where blocks are only coded, the models' preprocessing is all that is needed
+        if scores:
             self._loaded = [model.on(self.device) for model in self._loaded]
+        else:  # where blocks are only coded, the models' preprocessing is all that is needed
+            self._loaded = [replace(model, network=torch.nn.Identity()) for model in self._loaded]
 
     def code(self, block: engine.Block) -> Iterator[Piece]:
         tasks = self._tasks(block)
@@ -117,13 +119,13 @@ class BlockJob:
             row |= {"width": original.width, "height": original.height}
             try:
                 sent = codec.transmit(original)
+                row |= self._measured(original, sent)
             except CodecError as error:
                 row["error"] = f"codec: {error}"
                 continue
             except Exception as error:  # somebody's codec: its bug costs this sample, not the sweep
                 row["error"] = f"codec: {type(error).__name__}: {error}"
                 continue
-            row |= self._measured(original, sent)
             decoded[position] = sent.decoded.image
         return Piece(c, block, rows, {m: _inputs(self._loaded[m], decoded) for m in sorted(models)})
 
@@ -146,10 +148,7 @@ class BlockJob:
             rows: engine.Rows = []
             baseline = isinstance(self.codecs[piece.codec], NoCodec)
             for m, inputs in piece.inputs.items():
-                answers: dict[int, np.ndarray] = {}
-                if inputs.batch is not None:
-                    logits = self._loaded[m].logits(inputs.batch).numpy()
-                    answers = dict(zip(inputs.positions, logits, strict=True))
+                answers = _answers(self._loaded[m], inputs)
                 if baseline:
                     for p, answer in answers.items():
                         reference[m, piece.block[p]] = log_softmax(answer)
@@ -210,7 +209,28 @@ def _inputs(model: Classifier, images: dict[int, Image.Image]) -> Inputs:
             ready[position] = model.preprocess(image)
         except Exception as error:  # memory, say, where the shorter of very unequal sides is enlarged
             errors[position] = f"preprocessing {image.width} × {image.height} pixels: {type(error).__name__}"
+    if len({value.shape for value in ready.values()}) > 1:  # the first one's size is as good as any
+        first = next(iter(ready.values())).shape
+        for position in [p for p, value in ready.items() if value.shape != first]:
+            errors[position] = f"preprocessing gave {tuple(ready.pop(position).shape)}, not {tuple(first)}"
     return Inputs(list(ready), torch.stack(list(ready.values())) if ready else None, errors)
+
+
+def _answers(model: Classifier, inputs: Inputs) -> dict[int, np.ndarray]:
+    """Position -> (classes,) finite logits; what goes wrong is added to ``inputs.errors``."""
+    if inputs.batch is None:
+        return {}
+    try:
+        logits = model.logits(inputs.batch).numpy()
+    except Exception as error:  # memory, say, or a network that cannot take such an input
+        reason = " ".join(str(error).split())[:200]
+        inputs.errors.update(dict.fromkeys(inputs.positions, f"{type(error).__name__}: {reason}"))
+        return {}
+    finite = np.isfinite(logits).all(axis=1)
+    for position, good in zip(inputs.positions, finite, strict=True):
+        if not good:
+            inputs.errors[position] = "its answer is not finite"
+    return {p: answer for p, answer, good in zip(inputs.positions, logits, finite, strict=True) if good}
 
 
 def _answer(logits: np.ndarray, label: int | None, reference: np.ndarray) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import os
 import signal
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
@@ -52,21 +52,23 @@ def run(
     *,
     workers: int,
     score_here: bool = False,
+    skip: Callable[[Block], bool] = lambda block: False,
     on_piece: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[Block, Rows]]:
     """Yields each block with its rows as it is finished.
 
-    score_here: coding in the workers, scoring in this process (for a GPU). on_piece: called after each piece.
+    workers: 1 means this process, where a crash in native code is fatal. score_here: coding in the workers,
+    scoring in this process (for a GPU). skip: asked when a block's turn comes, whether somebody else has done it.
+    on_piece: called after each piece.
     """
-    workers = min(workers, len(blocks))
-    if workers <= 1 and not score_here:
-        yield from _run_here(job, blocks, on_piece)
-    else:
-        yield from _Pool(job, blocks, workers, score_here, on_piece).results()
+    if workers == 1 and not score_here:
+        yield from _run_here(job, (block for block in blocks if not skip(block)), on_piece)
+    elif blocks:
+        yield from _Pool(job, blocks, min(workers, len(blocks)), score_here, skip, on_piece).results()
 
 
 def _run_here(
-    job: Job, blocks: Sequence[Block], on_piece: Callable[[], None]
+    job: Job, blocks: Iterable[Block], on_piece: Callable[[], None]
 ) -> Iterator[tuple[Block, Rows]]:
     job.open(threads=1, scores=True)
     for block in blocks:
@@ -116,12 +118,19 @@ class _Worker:
 
 class _Pool:
     def __init__(
-        self, job: Job, blocks: Sequence[Block], workers: int, score_here: bool, on_piece: Callable[[], None]
+        self,
+        job: Job,
+        blocks: Sequence[Block],
+        workers: int,
+        score_here: bool,
+        skip: Callable[[Block], bool],
+        on_piece: Callable[[], None],
     ) -> None:
         self.job = job
         self.waiting = deque(blocks)
         self.count = max(1, workers)
         self.score_here = score_here
+        self.skip = skip
         self.on_piece = on_piece
         if score_here:
             job.open(threads=cores(), scores=True)
@@ -137,7 +146,7 @@ class _Pool:
                     worker = busy[connection]
                     try:
                         kind, content = worker.connection.recv()
-                    except (EOFError, ConnectionError):
+                    except (EOFError, OSError):  # dead, perhaps in the middle of a message
                         yield from self._bury(worker, workers)
                         continue
                     if kind == "failed":
@@ -158,8 +167,11 @@ class _Pool:
             for worker in workers:
                 worker.stop()
 
+    def _next(self) -> Block | None:
+        return self.waiting.popleft() if self.waiting else None
+
     def _assign(self, worker: _Worker) -> None:
-        worker.block = self.waiting.popleft() if self.waiting else None
+        worker.block = next((b for b in iter(self._next, None) if not self.skip(b)), None)
         worker.rows = []
         if worker.block is None:
             return

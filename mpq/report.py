@@ -152,7 +152,7 @@ def _answer(group: Group, recommendations: list[Recommendation], max_drop: float
         return f"The model is right about none of the originals, so there is no {name} to keep."
     return (
         f"{point.spec} at {rate(point.bpp.value)} bpp keeps {100 * kept.value:.1f} % of {name} "
-        f"(95 % interval {100 * kept.low:.1f}–{100 * kept.high:.1f} %), {point.saving:.0f} times smaller than the "
+        f"(95 % interval {100 * kept.low:.1f}–{100 * kept.high:.1f} %), {point.saving:.1f} times smaller than the "
         f"stored files. It is the cheapest setting that loses at most {_points(max_drop)}; "
         f"that it does so beyond these samples is {100 * confidence:.0f} % sure."
     )
@@ -252,7 +252,10 @@ def _data(group: Group, point: Point, max_failures: float) -> dict[str, Any]:
     head = {"dataset": group.dataset, "model": group.model, "weights_sha256": group.weights_sha256}
     body = asdict(point)
     body["confidence"] = {f"drop_{100 * drop:g}": c for drop, c in point.confidence.items()}
-    return head | body | {"cell_failed": point.too_many_failures(max_failures)}
+    failed = point.too_many_failures(max_failures)
+    if failed:  # what is left of such a cell is no score
+        body |= {"scores": {}, "changes": {}, "confidence": {}, "kept": None}
+    return head | body | {"cell_failed": failed}
 
 
 def rate(bpp: float) -> str:

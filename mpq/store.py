@@ -15,6 +15,7 @@ import json
 import os
 import re
 import time
+import uuid
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 IDENTITY = b"mpq.identity"
 """The key of a file's metadata that holds the cell's identity; empty in a part, which may hold several cells."""
+
+ROWS_AT_ONCE = 400_000
+"""Rows that are held while parts are gathered into cells."""
 
 STALE_SECONDS = 86_400
 """Age at which a file that was never renamed into place is taken for a dead process's and removed."""
@@ -61,7 +65,7 @@ class Store:
         try:
             for place in (self.cells, self.parts, self.invocations):
                 place.mkdir(parents=True, exist_ok=True)
-            probe = self.parts / f".probe.{os.getpid()}.tmp"
+            probe = self.parts / f".probe.{uuid.uuid4().hex}.tmp"
             probe.write_bytes(b"")
             probe.unlink()
         except OSError as error:
@@ -82,31 +86,47 @@ class Store:
         """A block's rows, of one or several cells, under a name that only this content can have."""
         self._write_table(self.parts / f"{name}.parquet", to_table(rows), {})
 
+    def has_part(self, name: str) -> bool:
+        return (self.parts / f"{name}.parquet").exists()
+
     def finish(self, cells: dict[str, Cell], names: dict[str, str], samples: list[str]) -> list[str]:
         """Gathers each complete cell's parts into its file, rows in the order of ``samples``; returns their hashes.
 
         names: hash -> the readable beginning of the file's name. Parts that only hold finished cells go.
         """
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         order = {sample: i for i, sample in enumerate(samples)}
         finished = self.finished()
         waiting = [h for h in cells if h not in finished]
-        gathered: dict[str, list[pa.Table]] = defaultdict(list)
-        for table in self._tables(self.parts.glob("*.parquet")):
-            for cell in set(table.column("cell").to_pylist()) & set(waiting):
-                gathered[cell].append(table.filter(pc.equal(table.column("cell"), cell)))
         done = []
-        for cell, tables in gathered.items():
-            rows = {row["sample"]: row for row in pa.concat_tables(tables).to_pylist()}
+        # A few cells at a time: all rows of a large sweep do not fit into memory.
+        at_once = max(1, ROWS_AT_ONCE // max(1, len(samples)))
+        for start in range(0, len(waiting), at_once):
+            done += self._gather(waiting[start : start + at_once], cells, names, order)
+        self._remove_gathered_parts()
+        return done
+
+    def _gather(
+        self, waiting: list[str], cells: dict[str, Cell], names: dict[str, str], order: dict[str, int]
+    ) -> list[str]:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        wanted = pa.array(waiting, pa.string())
+        gathered: dict[str, dict[str, dict[str, Any]]] = {cell: {} for cell in waiting}
+        for table in self._tables(self.parts.glob("*.parquet")):
+            for row in table.filter(pc.is_in(table.column("cell"), wanted)).to_pylist():
+                held = gathered[row["cell"]].get(row["sample"])
+                # A sample that one process lost with its worker and another did not has been done.
+                if held is None or held["error"] is not None:
+                    gathered[row["cell"]][row["sample"]] = row
+        done = []
+        for cell, rows in gathered.items():
             if rows.keys() != order.keys():
                 continue
             table = to_table(sorted(rows.values(), key=lambda row: order[row["sample"]]))
             path = self.cells / f"{_file_name(names[cell])}~{cell}.parquet"
             self._write_table(path, table, cells[cell].identity)
             done.append(cell)
-        self._remove_gathered_parts()
         return done
 
     def _remove_gathered_parts(self) -> None:
@@ -118,7 +138,7 @@ class Store:
 
     def write_invocation(self, content: dict[str, Any]) -> None:
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-        path = self.invocations / f"{stamp}-{os.getpid()}.json"
+        path = self.invocations / f"{stamp}-{uuid.uuid4().hex[:8]}.json"
         self._write(path, json.dumps(content, indent=2, ensure_ascii=False).encode())
 
     def _write_table(self, path: Path, table: pa.Table, identity: dict[str, Any]) -> None:
@@ -133,7 +153,7 @@ class Store:
         self._write(path, buffer.getvalue().to_pybytes())
 
     def _write(self, path: Path, data: bytes) -> None:
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
         try:
             with beside.open("wb") as file:
                 file.write(data)
@@ -172,7 +192,14 @@ class Store:
         return cells
 
     def forget(self, cells: set[str]) -> None:
-        """Removes finished cells, so that they are made again."""
+        """Removes finished cells and what parts hold of them, so that they are made again."""
+        for part in list(self.parts.glob("*.parquet")):
+            for table in self._tables([part]):
+                kept = [row for row in table.to_pylist() if row["cell"] not in cells]
+                if len(kept) < table.num_rows:
+                    if kept:
+                        self.write_part(uuid.uuid4().hex[:24], kept)
+                    part.unlink(missing_ok=True)
         for cell, path in self.finished().items():
             if cell in cells:
                 path.unlink(missing_ok=True)
@@ -214,4 +241,4 @@ def _check(table: pa.Table, columns: list[str] | None) -> None:
 
 
 def _file_name(words: str) -> str:
-    return re.sub(r"[^\w.=,@+-]+", "_", words)[:120]
+    return re.sub(r"[^\w.=,@+-]+", "_", words, flags=re.ASCII)[:120]

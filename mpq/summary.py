@@ -120,11 +120,21 @@ def summarize(
         group = json.dumps([identity["dataset"], identity["model"], identity["labels"]], sort_keys=True)
         codec = json.dumps(identity["codec"], sort_keys=True)
         held = by_group.setdefault(group, {}).get(codec)
-        # The same setting measured with more similarities tells all that the other does.
-        if held is None or len(held[0]["similarity"]) < len(identity["similarity"]):
-            by_group[group][codec] = (identity, table)
+        by_group[group][codec] = (identity, table) if held is None else _merged(held, (identity, table))
     groups = [_group(list(held.values()), drops, resamples, seed) for held in by_group.values()]
     return sorted(groups, key=lambda g: (g.dataset, g.model))
+
+
+def _merged(
+    one: tuple[dict[str, Any], pa.Table], other: tuple[dict[str, Any], pa.Table]
+) -> tuple[dict[str, Any], pa.Table]:
+    """The same setting twice: the rows of the newer making, with the similarities that either has measured."""
+    (identity, table), (_, older) = sorted((one, other), key=lambda cell: cell[0]["rows"], reverse=True)
+    for measure in SIMILARITIES.values():
+        name = measure.column
+        if table.column(name).null_count == table.num_rows:
+            table = table.set_column(table.schema.get_field_index(name), name, older.column(name))
+    return identity, table
 
 
 def _column(table: pa.Table, name: str) -> np.ndarray:
@@ -203,7 +213,9 @@ class _PointBuilder:
         self.saving = columns.add(_column(baseline, "bits"), bits) if baseline is not None else None
         self.score_columns = {s: columns.add(v) for s, v in self.values.items()}
         self.similarities = {s.column: _column(table, s.column) for s in SIMILARITIES.values()}
-        self.similarity_columns = {c: columns.add(v) for c, v in self.similarities.items()}
+        self.similarity_columns = {
+            c: columns.add(v) for c, v in self.similarities.items() if not np.isnan(v).all()
+        }
         self.differences = {s: self.values[s] - v for s, v in self.before.items()}
         self.difference_columns = {s: columns.add(d) for s, d in self.differences.items()}
         self.kept = None
@@ -240,11 +252,7 @@ class _PointBuilder:
             kept=self._kept(distribution),
             changes=self._changes(distribution),
             confidence=self._confidence(drops),
-            similarity={
-                c: estimate(column)
-                for c, column in self.similarity_columns.items()
-                if not np.isnan(self.similarities[c]).all()
-            },
+            similarity={c: estimate(column) for c, column in self.similarity_columns.items()},
             exact=int(np.isinf(psnr).sum()),
             encode_ms=_median(_column(self.table, "encode_ms")),
             decode_ms=_median(_column(self.table, "decode_ms")),

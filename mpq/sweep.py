@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import random
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,7 @@ from mpq.codecs.base import Codec, parse_codec
 from mpq.codecs.none import NoCodec
 from mpq.datasets.base import Dataset, read_dataset
 from mpq.labelling import resolvable, resolve
-from mpq.models.base import Classifier, load_classifier
+from mpq.models.base import CPU_BATCH, Classifier, load_classifier
 from mpq.paths import user_path
 from mpq.plan import Plan
 from mpq.rows import ROWS_VERSION
@@ -36,9 +40,10 @@ class Sweep:
     models: list[Classifier]
     labels: Labels
     notes: list[str]
+    device: str = "cpu"
 
     @classmethod
-    def prepare(cls, plan: Plan) -> Sweep:
+    def prepare(cls, plan: Plan, device: str = "cpu") -> Sweep:
         codecs = _codecs(plan.codec)
         dataset = read_dataset(plan.data, plan.labels)
         if plan.no_labels:
@@ -48,12 +53,19 @@ class Sweep:
         dataset, notes = resolvable(dataset, models)
         dataset = dataset.subset(plan.limit, plan.seed)
         labels = {model.name: resolve(dataset, model.labels) for model in models}
-        return cls(plan, dataset, codecs, models, labels, notes)
+        return cls(plan, dataset, codecs, models, labels, notes, device)
 
     @cached_property
     def cells(self) -> dict[Task, Cell]:
         """Every cell of the plan, the baseline's first."""
         found: dict[Task, Cell] = {}
+        # What decodes the sources, runs the networks and measures similarity, beside codecs and models.
+        packages = (
+            "pillow",
+            "torch",
+            *(["pytorch-msssim"] if {"ssim", "ms-ssim"} & set(self.plan.similarity) else []),
+        )
+        made_with = {name: version(name) for name in packages} | {"device": self.device, "batch": CPU_BATCH}
         for c, codec in enumerate(self.codecs):
             for m, model in enumerate(self.models):
                 cell = Cell(
@@ -64,6 +76,7 @@ class Sweep:
                         "model": model.identity,
                         "labels": self._labels_digest(model),
                         "similarity": sorted(self.plan.similarity),
+                        "made_with": made_with,
                     }
                 )
                 found[Task(cell.hash, c, m)] = cell
@@ -96,8 +109,9 @@ class Sweep:
         failed = set()
         for cell in self.hashes & store.finished().keys():
             ((_, table),) = store.read({cell})
-            errors = [e for e in table.column("error").to_pylist() if e and not e.startswith("source:")]
-            if len(errors) > self.plan.max_failures * table.num_rows:
+            errors = [e for e in table.column("error").to_pylist() if e]
+            own = sum(not e.startswith("source:") for e in errors)
+            if own > self.plan.max_failures * (table.num_rows - len(errors) + own):
                 failed.add(cell)
         return failed
 
@@ -139,7 +153,6 @@ class Sweep:
         store: Store,
         *,
         workers: int | None = None,
-        device: str = "cpu",
         started: Callable[[int, int], None] = lambda total, done: None,
         advanced: Callable[[int], None] = lambda pieces: None,
     ) -> None:
@@ -158,28 +171,36 @@ class Sweep:
             [self.labels[model.name] for model in self.models],
             self.plan.similarity,
             missing,
-            device,
+            self.device,
             self.models,
         )
         every = len(self.blocks({i: [] for i in range(len(self.dataset.sources))})) * len(self.codecs)
         pieces = sum(len({t.codec for t in job._tasks(block)} | {0}) for block in blocks)
         started(every, every - pieces)
+        # In an order of its own, so that several processes on one folder meet late; what another has done by
+        # the time that a block's turn comes is not done again.
+        random.Random(f"{os.getpid()} {time.time_ns()}").shuffle(blocks)
+        names = {tuple(block): self._part(job, block) for block in blocks}
         results = engine.run(
             job,
             blocks,
+            skip=lambda block: store.has_part(names[tuple(block)]) if tuple(block) in names else False,
             workers=workers or engine.cores(),
-            score_here=device != "cpu",
+            score_here=self.device != "cpu",
             on_piece=lambda: advanced(1),
         )
         for block, rows in results:
-            # Equal work has an equal name, whoever did it and when.
-            name = hashlib.sha256(json.dumps([sorted({row["cell"] for row in rows}), list(block)]).encode())
-            store.write_part(name.hexdigest()[:24], rows)
+            store.write_part(self._part(job, block), rows)
         store.finish(
             {task.cell: cell for task, cell in self.cells.items()},
             {t.cell: f"{self.codecs[t.codec].spec}~{self.models[t.model].name}" for t in self.cells},
             [source.id for source in self.dataset.sources],
         )
+
+    def _part(self, job: BlockJob, block: engine.Block) -> str:
+        """Equal work has an equal name, whoever does it and when."""
+        cells = sorted({task.cell for i in block for task in job.missing.get(i, [])})
+        return hashlib.sha256(json.dumps([cells, list(block)]).encode()).hexdigest()[:24]
 
     def _weights(self, model: Classifier) -> Path | None:
         path = self.plan.weights.get(model.name)

@@ -11,7 +11,7 @@ from reid.centralize import Centralized, Scope, centralize
 from reid.features import FeatureSet
 from reid.metrics import AveragePrecision, Retrieval, evaluate, identity_density
 from reports.content import Column, Section, Table
-from reports.stats import bootstrap_ratios, percentile_interval
+from reports.stats import bootstrap_ratios, paired_difference, percentile_interval, proportion
 
 LOW_PURITY = 0.5
 """Share of mutual pairs of one person below which centralisation mixes more people than it joins."""
@@ -47,6 +47,17 @@ def compare(
     )
 
 
+def _estimate(
+    name: str, key: str, values: np.ndarray, distribution: np.ndarray
+) -> tuple[float, float, float]:
+    """Value and interval. Rank-k is right or wrong: where all agree, a bootstrap would claim certainty."""
+    if name.startswith("Rank-"):
+        estimate = (paired_difference if key == "change" else proportion)(values, distribution)
+        if estimate.low is not None and estimate.high is not None:
+            return estimate.value, estimate.low, estimate.high
+    return float(values.mean()), *percentile_interval(distribution)
+
+
 def _found(retrieval: Retrieval, rank: int) -> np.ndarray:
     return (retrieval.first_rank <= rank).astype(float)
 
@@ -70,8 +81,7 @@ def section(title: str, result: Comparison) -> Section:
         for j, (key, values) in enumerate(
             (("before", pair[0]), ("after", pair[1]), ("change", pair[1] - pair[0]))
         ):
-            low, high = percentile_interval(distribution[:, 3 * i + j])
-            value = float(values.mean())
+            value, low, high = _estimate(name, key, values, distribution[:, 3 * i + j])
             sign = "+" if key == "change" else ""
             row[key] = f"{100 * value:{sign}.2f} ({100 * low:{sign}.1f}…{100 * high:{sign}.1f})".replace(
                 "-", "−"
@@ -84,7 +94,11 @@ def section(title: str, result: Comparison) -> Section:
     data.append({"score": "id2", "before": {"value": before}, "after": {"value": after}})
     change = 100 * float(np.mean(result.scores["mAP"][1] - result.scores["mAP"][0]))
     verb = "raises" if change >= 0 else "lowers"
-    notes = [f"Mutual pairs: {result.made.pairs}, {100 * result.made.purity:.1f} % of them of one person."]
+    notes = ["There are no mutual pairs: nothing was centralised."]
+    if result.made.pairs:
+        notes = [
+            f"Mutual pairs: {result.made.pairs}, {100 * result.made.purity:.1f} % of them of one person."
+        ]
     if result.made.purity < LOW_PURITY:
         notes.append("Most mutual pairs are of different people: on such features centralisation does harm.")
     notes.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -86,6 +87,37 @@ def test_a_bug_in_a_worker_comes_with_its_traceback() -> None:
     with pytest.raises(RuntimeError, match="ZeroDivisionError: sample 3") as told:
         _rows(Squares(fails_at=3, error=ZeroDivisionError), workers=2)
     assert "test_engine.py" in str(told.value)
+
+
+@dataclass
+class Heavy(Squares):
+    """Sends pieces that do not fit a pipe, and dies while it sends one."""
+
+    def code(self, block: engine.Block) -> Iterator[Any]:
+        for i in block:
+            if i == 4:
+                threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+                yield i, bytes(300_000_000)
+            yield i, i * i
+
+    def scorer(self) -> Callable[[Any], engine.Rows]:
+        return lambda piece: [{"i": piece[0]}]
+
+
+def test_a_worker_that_dies_in_the_middle_of_a_message_costs_its_sample() -> None:
+    rows = _rows(Heavy(), workers=2, score_here=True)
+    assert {row["i"] for row in rows} == set(range(8))
+    assert sum("error" in row for row in rows) <= 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_somebody_else_has_done_is_skipped(workers: int) -> None:
+    rows = _rows(Squares(), workers=workers, skip=lambda block: 3 in block)
+    assert [row["i"] for row in rows] == [0, 1, 2, 5, 6, 7]
+
+
+def test_nothing_to_do_is_done_at_once() -> None:
+    assert list(engine.run(Squares(opens=False), [], workers=2)) == []
 
 
 def test_pieces_are_counted() -> None:

@@ -57,6 +57,36 @@ def test_the_same_rows_from_two_processes_count_once(tmp_path: Path) -> None:
     assert first.read()[0][1].num_rows == 2
 
 
+def test_a_row_that_one_process_lost_and_another_did_not_is_done(tmp_path: Path) -> None:
+    for name in ("p1", "p2"):  # whichever is read first
+        store = Store(tmp_path / name)
+        store.write_part(name, _rows(["a"]))
+        store.write_part(
+            "p3" if name == "p1" else "p0", [row | {"error": "worker: died"} for row in _rows(["a"])]
+        )
+        _finish(store, ["a"])
+        assert store.read()[0][1].column("error").to_pylist() == [None]
+
+
+def test_forgotten_cells_leave_parts_too_and_others_stay(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write_part("p", [*_rows(["a"]), *_rows(["a"], cell="other")])
+    _finish(store, ["a"])
+    assert store.finished().keys() == {CELL.hash}
+    store.forget({CELL.hash})
+    assert store.finished() == {}
+    assert store.present() == {"other": {"a"}}
+
+
+def test_cells_are_gathered_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpq.store.ROWS_AT_ONCE", 2)
+    store, cells = Store(tmp_path), {c.hash: c for c in (Cell({"n": i}) for i in range(5))}
+    for sample in ("a", "b"):
+        store.write_part(sample, [row for cell in cells for row in _rows([sample], cell)])
+    assert set(store.finish(cells, dict.fromkeys(cells, "x"), ["a", "b"])) == set(cells)
+    assert all(table.num_rows == 2 for _, table in store.read())
+
+
 def test_half_written_files_are_seen_by_nobody_and_swept_up_when_old(tmp_path: Path) -> None:
     store = Store(tmp_path)
     half = store.parts / ".p1.parquet.4242.tmp"

@@ -18,7 +18,7 @@ N = 60
 
 
 def _identity(codec: str, q: int = 0, **more: Any) -> dict[str, Any]:
-    identity = {"dataset": {"name": "d", "content": "0"}, "labels": "l", "similarity": ["psnr"]}
+    identity = {"rows": 1, "dataset": {"name": "d", "content": "0"}, "labels": "l", "similarity": ["psnr"]}
     return {**identity, "model": {"name": "m"}, "codec": {"name": codec, "values": {"q": q}}, **more}
 
 
@@ -123,6 +123,7 @@ def test_what_fails_is_said_and_never_recommended(arrays) -> None:
     assert "failed: 1 of 60" in next(r for r in shown.table.rows if r["codec"] == "jpeg")["score"]
     assert recommend(group, 0.01)[0].point is None
     assert shown.data[1]["cell_failed"]
+    assert shown.data[1]["scores"] == shown.data[1]["changes"] == {}
 
 
 def test_a_baseline_that_is_never_right_is_reported(arrays) -> None:
@@ -160,12 +161,30 @@ def test_groups_are_apart_where_the_samples_are(arrays) -> None:
     assert len(summarize([*cells, *elsewhere])) == 2
 
 
-def test_the_richer_of_two_equal_settings_is_shown(arrays) -> None:
+def test_one_setting_measured_twice_has_the_similarities_of_both(arrays) -> None:
     identity, table = _cell("jpeg", 5, arrays["bits"], arrays["after"])
-    rich = ({**identity, "similarity": ["psnr", "ssim"]}, table)
+    psnr, ssim = table.column("psnr"), pa.array([0.5] * N, pa.float64())
+    empty, place = pa.nulls(N, pa.float64()), table.schema.get_field_index
+    only_psnr = ({**identity, "rows": 1, "similarity": ["psnr"]}, table)
+    bare = table.set_column(place("psnr"), "psnr", empty).set_column(place("ssim"), "ssim", ssim)
+    only_ssim = ({**identity, "rows": 1, "similarity": ["ssim"]}, bare)
     baseline = _cell("none", 0, arrays["bits"], arrays["before"])
-    (group,) = summarize([rich, (identity, table), baseline])
-    assert len(group.points) == 2
+    for cells in ([only_psnr, only_ssim, baseline], [only_ssim, only_psnr, baseline]):
+        (group,) = summarize(cells)
+        assert len(group.points) == 2
+        assert group.points[1].similarity["ssim"].value == pytest.approx(0.5)
+        assert group.points[1].similarity["psnr"].value == pytest.approx(30.0)
+    assert psnr.null_count == 0
+
+
+def test_the_newer_making_is_shown(arrays) -> None:
+    identity, old = _cell("jpeg", 5, arrays["bits"], np.zeros(N))
+    _, new = _cell("jpeg", 5, arrays["bits"], np.ones(N))
+    baseline = _cell("none", 0, arrays["bits"], arrays["before"])
+    for cells in ([1, 2], [2, 1]):
+        made = [({**identity, "rows": version}, new if version == 2 else old) for version in cells]
+        (group,) = summarize([*made, baseline])
+        assert group.points[1].scores["top1"].value == 1.0
 
 
 def _ladder(losses: dict[int, int], samples: int = 2000) -> Group:

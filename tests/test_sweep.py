@@ -24,16 +24,16 @@ from mpq.store import Store
 from mpq.sweep import Sweep
 
 
-def _run(plan: Plan, folder: Path, **options) -> Store:
+def _run(plan: Plan, folder: Path, device: str = "cpu", **options) -> Store:
     store = Store(folder)
-    Sweep.prepare(plan).run(store, **options)
+    Sweep.prepare(plan, device).run(store, **options)
     return store
 
 
 def _rows(store: Store) -> list[dict]:
     """All rows, in an order of their own, without what differs from run to run."""
-    rows = [row for _, table in store.read() for row in table.drop_columns(list(TIMINGS)).to_pylist()]
-    return sorted(rows, key=lambda row: (row["cell"], row["sample"]))
+    rows = [row for _, table in store.read() for row in table.drop_columns([*TIMINGS, "cell"]).to_pylist()]
+    return sorted(rows, key=lambda row: (row["model"], row["codec"], row["setting"], row["sample"]))
 
 
 BLACK = np.zeros((8, 8, 3), np.uint8)
@@ -150,6 +150,46 @@ def test_what_shapes_a_row_shapes_its_cell(tmp_path: Path) -> None:
     assert not base & hashes(similarity=())
     assert not base & hashes(seed=1)
     assert not base & hashes(no_labels=True)
+
+
+def test_the_device_and_the_libraries_shape_a_cell(monkeypatch) -> None:
+    plan = replace(PLAN, limit=2, model=("efficientnet-lite0",))
+    base = Sweep.prepare(plan).hashes
+    assert not base & Sweep.prepare(plan, "elsewhere").hashes
+    monkeypatch.setattr("mpq.sweep.version", lambda package: "0")
+    assert not base & Sweep.prepare(plan).hashes
+
+
+def test_an_answer_that_is_no_number_is_an_error_and_no_score(tmp_path: Path, monkeypatch) -> None:
+    real = Classifier.logits
+
+    def logits(model: Classifier, batch: torch.Tensor) -> torch.Tensor:
+        answers = real(model, batch)
+        answers[0] = math.nan
+        return answers
+
+    monkeypatch.setattr(Classifier, "logits", logits)
+    plan = replace(PLAN, limit=3, model=("efficientnet-lite0",), codec=("jpeg:quality=5",))
+    rows = _rows(_run(plan, tmp_path, workers=1))
+    assert [row["error"] for row in rows] == ["model: its answer is not finite", None, None] * 2
+    assert rows[0]["agreement"] is rows[0]["top1"] is rows[0]["kl"] is None
+
+
+def test_a_network_that_fails_costs_its_block_and_not_the_sweep(tmp_path: Path, monkeypatch) -> None:
+    def logits(model: Classifier, batch: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("out of\nmemory")
+
+    monkeypatch.setattr(Classifier, "logits", logits)
+    plan = replace(PLAN, limit=2, model=("efficientnet-lite0",), codec=("jpeg:quality=5",))
+    store = _run(plan, tmp_path, workers=1)
+    assert {row["error"] for row in _rows(store)} == {"model: RuntimeError: out of memory"}
+    # Such cells have failed, and are made anew when that is asked for.
+    monkeypatch.undo()
+    sweep = Sweep.prepare(plan)
+    assert sweep.failed(store) == sweep.hashes
+    store.forget(sweep.failed(store))
+    sweep.run(store, workers=1)
+    assert {row["error"] for row in _rows(store)} == {None}
 
 
 def test_broken_sources_are_rows_with_an_error_and_the_rest_goes_on(tmp_path: Path, photographs) -> None:

@@ -54,7 +54,9 @@ class LabelsFile(DatasetReader):
                 problems.append(f"{table.name} line {line}: '{file}' stands there twice")
             else:
                 sources[path.resolve()] = Source(sample_id(Path(file)), path, label)
-        return Dataset(folder.resolve().name, tuple(sources.values()), problems=tuple(problems))
+        return Dataset(
+            sample_id(Path(folder.resolve().name)), tuple(sources.values()), problems=tuple(problems)
+        )
 
 
 class ImageFolder(DatasetReader):
@@ -80,7 +82,7 @@ class ImageFolder(DatasetReader):
             for p, r in zip(paths, relative, strict=True)
         ]
         classes = sorted({str(source.label) for source in sources})
-        return Dataset(folder.resolve().name, tuple(sources), classes=tuple(classes))
+        return Dataset(sample_id(Path(folder.resolve().name)), tuple(sources), classes=tuple(classes))
 
 
 class Unlabelled(DatasetReader):
@@ -97,7 +99,7 @@ class Unlabelled(DatasetReader):
     def read(self, argument: str, labels: str | None) -> Dataset:
         folder = _existing(argument)
         sources = [Source(sample_id(p.relative_to(folder)), p) for p in pictures_in(folder)]
-        return Dataset(folder.resolve().name, tuple(sources))
+        return Dataset(sample_id(Path(folder.resolve().name)), tuple(sources))
 
 
 def _labels_table(folder: Path, labels: str | None) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def _spool(name: str, split: str | None, count: int, folder: Path) -> None:
     stream = stream.cast_column(image_column, Image(decode=False))
     folder.mkdir(parents=True, exist_ok=True)
     samples = []
-    for i, row in enumerate(stream.take(count)):
+    for i, row in enumerate(_rows(stream.take(count), name)):
         cell = row[image_column]
         data = cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
         file = f"{i:06d}{Path(cell['path'] or '').suffix.lower() or '.img'}"
@@ -74,6 +75,13 @@ def _spool(name: str, split: str | None, count: int, folder: Path) -> None:
     beside = folder / "index.json.tmp"
     beside.write_text(json.dumps({"classes": classes, "samples": samples}))
     beside.replace(folder / "index.json")
+
+
+def _rows(stream: Any, name: str) -> Iterator[dict[str, Any]]:
+    try:
+        yield from stream
+    except (OSError, ValueError, RuntimeError) as error:  # the hub went away, or a file is damaged
+        raise UserError(f"the data set hf:{name} broke off: {' '.join(str(error).split())[:200]}") from None
 
 
 def _open_stream(name: str, split: str | None) -> tuple[Any, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,8 @@ def locate(package: str, file: str) -> Path | None:
 
 def unreachable(host: str) -> str | None:
     """Why names cannot be looked up at ``host`` now, in a sentence that says what works without; None if they can."""
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HF_ENDPOINT")):
+        return None  # another way there, of which a connection tells nothing
     try:
         socket.create_connection((host, 443), timeout=2).close()
     except OSError:
