@@ -178,14 +178,20 @@ def test_bad_samples_are_named_the_good_ones_are_swept_and_the_status_is_2(
     assert "1 of 2 samples could not be read" in " ".join(shown.out.split())
 
 
-def test_a_report_allows_the_failures_that_its_sweep_allowed(
-    mpq: Callable, photographs: list[Path], tmp_path: Path, noise
-) -> None:
+@pytest.fixture
+def good_and_wide(photographs: list[Path], tmp_path: Path, noise: Callable) -> Path:
+    """A photograph, and a picture that is wider than WebP can hold."""
     data = tmp_path / "pictures"
     data.mkdir()
     (data / "good.jpg").write_bytes(photographs[0].read_bytes())
     noise(17_000, 1).save(data / "wide.png")
-    mpq("sweep", "--data", data, "--codec", "webp:quality=5", "--workers", 1, "--max-failures", 0.5,
+    return data
+
+
+def test_a_report_allows_the_failures_that_its_sweep_allowed(
+    mpq: Callable, good_and_wide: Path, tmp_path: Path
+) -> None:
+    mpq("sweep", "--data", good_and_wide, "--codec", "webp:quality=5", "--workers", 1, "--max-failures", 0.5,
         "--out", tmp_path / "run")  # fmt: skip
     assert "failed: 1 of 2" not in mpq("report", tmp_path / "run").out
     assert "failed: 1 of 2" in mpq("report", tmp_path / "run", "--max-failures", 0.1).out
@@ -246,13 +252,9 @@ def test_control_characters_in_names_do_not_reach_the_terminal(
 
 
 def test_a_cell_with_too_many_failures_has_no_score_and_status_3(
-    mpq: Callable, photographs: list[Path], tmp_path: Path, noise
+    mpq: Callable, good_and_wide: Path, tmp_path: Path
 ) -> None:
-    data = tmp_path / "pictures"
-    data.mkdir()
-    (data / "good.jpg").write_bytes(photographs[0].read_bytes())
-    noise(17_000, 1).save(data / "wide.png")
-    arguments = ["sweep", "--data", data, "--codec", "jpeg:quality=5", "--codec", "webp:quality=5",
+    arguments = ["sweep", "--data", good_and_wide, "--codec", "jpeg:quality=5", "--codec", "webp:quality=5",
                  "--workers", 1, "--out", tmp_path / "run"]  # fmt: skip
     shown = mpq(*arguments)
     assert shown.status == 3
