@@ -184,7 +184,7 @@ def good_and_wide(photographs: list[Path], tmp_path: Path, noise: Callable) -> P
     data = tmp_path / "pictures"
     data.mkdir()
     (data / "good.jpg").write_bytes(photographs[0].read_bytes())
-    noise(17_000, 1).save(data / "wide.png")
+    noise(17_000, 128).save(data / "wide.png")
     return data
 
 
