@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -29,16 +28,25 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
     )
 
 
+def _wait_for_another_part(parts: Path, process: subprocess.Popen[bytes]) -> None:
+    before = set(parts.glob("*.parquet"))
+    while process.poll() is None and not set(parts.glob("*.parquet")) - before:
+        time.sleep(0.01)
+
+
 def test_ten_kills_and_a_restart_end_with_the_same_rows(tmp_path: Path) -> None:
     whole = _start(tmp_path / "whole")
     assert whole.wait() == 0
     rng = random.Random(0)
     kept = []
-    for _ in range(10):
+    for attempt in range(10):
         process = _start(tmp_path / "killed")
-        # From before the first block to after the last; an earlier kill makes a later one hit elsewhere.
-        time.sleep(rng.uniform(2.5, 6.5))
-        os.kill(process.pid, signal.SIGKILL)
+        if attempt % 2:  # anywhere: while it starts, while it runs, while it finishes
+            time.sleep(rng.uniform(0.5, 6))
+        else:  # just after a block was kept
+            _wait_for_another_part(tmp_path / "killed" / "parts", process)
+            time.sleep(rng.uniform(0, 0.2))
+        process.kill()  # SIGKILL; nothing where it has ended already
         process.wait()
         kept.append({path.parent.name for path in (tmp_path / "killed").glob("*/*.parquet")})
     assert any("parts" in left for left in kept), "no kill hit a sweep under way: the test says nothing"
