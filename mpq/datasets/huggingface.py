@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mpq.datasets.base import Dataset, DatasetReader, Source
-from mpq.errors import UserError
+from mpq.errors import UserError, first_line
 from mpq.models.weights import unreachable
 
 MAX_STREAMED = 1000
@@ -95,9 +95,8 @@ def _open_stream(name: str, split: str | None) -> tuple[Any, Any]:
     try:
         splits = load_dataset(name, streaming=True)
     except Exception as error:  # the library raises its own, httpx's, and the file systems' errors
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
-            f"the data set hf:{name} cannot be had: {first} "
+            f"the data set hf:{name} cannot be had: {first_line(error)} "
             "(it needs the network once; a folder of pictures works without: --data DIR)"
         ) from None
     wanted = [split] if split else ["validation", "test", "train", *splits]

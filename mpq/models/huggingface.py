@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mpq.errors import UserError
+from mpq.errors import UserError, first_line
 from mpq.models.base import Classifier, ClassifierSource
 from mpq.models.labels import LabelSpace, imagenet_1k, named, unnamed
 from mpq.models.weights import sha256_of, unreachable
@@ -43,9 +43,8 @@ class HuggingFace(ClassifierSource):
             )
             processor = AutoImageProcessor.from_pretrained(place, local_files_only=offline)
         except Exception as error:  # the library's own, httpx's, offline mode's, JSON's
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise UserError(
-                f"{spec} cannot be had: {first} (by name it needs the network once; "
+                f"{spec} cannot be had: {first_line(error)} (by name it needs the network once; "
                 f"a folder with config.json, preprocessor_config.json and model.safetensors works without)"
             ) from None
         if any(report.get(key) for key in ("missing_keys", "mismatched_keys", "error_msgs")):

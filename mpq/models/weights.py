@@ -13,7 +13,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpq.errors import UserError
+from mpq.errors import UserError, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -100,9 +100,8 @@ def from_hub(repository: str, file: str, spec: str) -> Path:
             hf_hub_download(repository, file, local_files_only=unreachable("huggingface.co") is not None)
         )
     except Exception as error:  # the library's own, httpx's, and offline mode's
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
-            f"the weights of {spec} cannot be had: {first}; "
+            f"the weights of {spec} cannot be had: {first_line(error)}; "
             f"they are {file} of huggingface.co/{repository}: name your copy with --weights"
         ) from None
 
@@ -119,8 +118,9 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and safetensors each have their own
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{path} is no file of tensors that can be read safely: {first}") from None
+        raise UserError(
+            f"{path} is no file of tensors that can be read safely: {first_line(error)}"
+        ) from None
     for wrapper in ("state_dict", "model_state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
