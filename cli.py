@@ -34,7 +34,7 @@ reid = typer.Typer(
 )
 
 CELLS_FAILED = 3
-"""Exit status of a sweep that ended, but some of whose cells failed."""
+"""Exit status of a sweep that ended, but some of whose cells failed or whose codecs were not all at hand."""
 
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the results.", show_default=False)]
 MaxDrop = Annotated[float, typer.Option(help="Points of score that may be lost.", min=0, max=100)]
@@ -86,7 +86,7 @@ def sweep(
     ] = None,
     weights: Annotated[
         list[str] | None,
-        typer.Option(help="FILE, or MODEL=FILE with several models.", show_default=False),
+        typer.Option(help="MODEL=FILE, CODEC=FILE, or the one model's FILE.", show_default=False),
     ] = None,
     similarity: Annotated[
         str | None,
@@ -139,9 +139,9 @@ def sweep(
     demonstration = plan is None and not given.keys() - {"out", "max_failures", "seed", "limit"}
     base = read_plan(plan) if plan else DEMONSTRATION if demonstration else Plan()
     if weights:
-        asked_models = given.get("model") or list(base.model)
-        kept = {model: file for model, file in base.weights.items() if model in asked_models}
-        given["weights"] = kept | _weights(weights, asked_models)
+        models, codecs = given.get("model") or list(base.model), given.get("codec") or list(base.codec)
+        kept = {spec: file for spec, file in base.weights.items() if spec in [*models, *codecs]}
+        given["weights"] = kept | _weights(weights, models, codecs)
     asked = plan_from(given, "command line", base)
     form = _form(json, csv, markdown)
     if print_plan:
@@ -168,7 +168,7 @@ def _run_sweep(
         store = Store(plan.folder)
         if retry:
             store.forget(made.failed(store))
-    _remark(*made.notes, *made.dataset.problems)
+    _remark(*made.notes, *made.lacking, *made.dataset.problems)
     store.write_invocation(
         {
             "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -196,8 +196,8 @@ def _run_sweep(
         _console().print(f"\n[dim]mpq report {plan.folder} shows this again.[/dim]")
     if unusable := len(made.dataset.problems) + len(unreadable):
         raise UserError(f"{unusable} of the samples of '{plan.data}' could not be used, as said above")
-    if status:
-        raise typer.Exit(status)
+    if status or made.lacking:
+        raise typer.Exit(status or CELLS_FAILED)
 
 
 @mpq.command()
@@ -253,21 +253,26 @@ def roundtrip(
     model: Annotated[
         str, typer.Option(help="Asked before and after; 'none' asks nobody.")
     ] = "efficientnet-lite0",
-    weights: Annotated[Path | None, typer.Option(help="The model's weights.", show_default=False)] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(help="The model's FILE, or CODEC=FILE.", show_default=False),
+    ] = None,
 ) -> None:
     """One file through one codec: bitstream, decoded picture, bits, similarity, time, top-5 before and after."""
-    from mpq.codecs.base import parse_codec
+    from mpq.codecs.base import ready_codecs
     from mpq.models.base import load_classifier
     from mpq.report import roundtrip_section
     from mpq.roundtrip import roundtrip as run
 
-    settings = parse_codec(codec)
-    if len(settings) != 1:
+    files = {spec: user_path(path) for spec, path in _weights(weights or [], [model], [codec]).items()}
+    asked = ready_codecs([codec], {s: path for s, path in files.items() if s == codec})
+    if len(asked.codecs) + len(asked.lacking) != 1:
         raise UserError(
-            f"'{codec}' is {len(settings)} settings; roundtrip takes one, e.g. {settings[0].spec}"
+            f"'{codec}' is {len(asked.codecs)} settings; roundtrip takes one, e.g. {asked.codecs[0].spec}"
         )
-    classifier = None if model == "none" else load_classifier(model, weights)
-    _show([roundtrip_section(run(file, settings[0], classifier, out))])
+    _remark(*asked.notes)
+    classifier = None if model == "none" else load_classifier(model, files.get(model))
+    _show([roundtrip_section(run(file, asked.codecs[0], classifier, out))])
 
 
 @mpq.command()
@@ -308,20 +313,39 @@ def bench(
     model: Annotated[
         list[str] | None, typer.Option(help="Models. [default: lite0 and lite2]", show_default=False)
     ] = None,
-    codec: Annotated[str, typer.Option(help="Codec settings.")] = "jpeg:quality=5,20,50,80",
-    samples: Annotated[int, typer.Option(help="Samples; the data set is repeated to fill them.", min=1)] = 96,
+    codec: Annotated[
+        str, typer.Option(help="Settings for the sweep; or a zoo codec, timed beside CompressAI.")
+    ] = "jpeg:quality=5,20,50,80",
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            help="Samples; the data set is repeated to fill them. [default: 96; 16 for a zoo codec]",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(help="Processes; 1 is this one. [default: one a core]", min=1, show_default=False),
     ] = None,
+    rounds: Annotated[int, typer.Option(help="Of which the median counts.", min=1)] = 3,
     json: AsJson = False,
 ) -> None:
-    """Time this sweep, a plain loop and the models alone, side by side, as ratios."""
-    from mpq.bench import bench as run
-    from mpq.report import bench_section
+    """Time this sweep, a plain loop and the models alone, side by side, as ratios; or a learned codec's coding."""
+    from mpq.benchmarks.report import bench_section, coding_section
+    from mpq.codecs.zoo import ZooCodec
+    from mpq.registry import codecs as registry
 
-    result = run(data, tuple(model or ("efficientnet-lite0", "efficientnet-lite2")), codec, samples, workers)
-    _show([bench_section(result)], "json" if json else None)
+    form = "json" if json else None
+    if issubclass(registry.get(codec.partition(":")[0]), ZooCodec):
+        from mpq.benchmarks.coding import coding_bench
+
+        _show([coding_section(coding_bench(codec, data, samples or 16, rounds))], form)
+    else:
+        from mpq.benchmarks.sweep import bench as run
+
+        asked = tuple(model or ("efficientnet-lite0", "efficientnet-lite2"))
+        _show([bench_section(run(data, asked, codec, samples or 96, workers, rounds))], form)
 
 
 @reid.callback()
@@ -430,17 +454,17 @@ def _names(text: str) -> list[str]:
     return [] if text == "none" else [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _weights(given: list[str], models: list[str]) -> dict[str, str]:
+def _weights(given: list[str], models: list[str], codecs: list[str]) -> dict[str, str]:
+    """SPEC=FILE, where specs may have equals signs themselves; FILE alone is the one model's."""
     weights = {}
     for text in given:
-        model, equals, file = text.partition("=")
-        if not equals or model not in models:
-            if len(models) != 1:
-                raise UserError(
-                    f"--weights {text}: with several models write MODEL=FILE; models: {', '.join(models)}"
-                )
-            model, file = models[0], text
-        weights[model] = file
+        named = [spec for spec in [*models, *codecs] if text.startswith(f"{spec}=")]
+        if not named and len(models) != 1:
+            raise UserError(
+                f"--weights {text}: with several models write MODEL=FILE; models: {', '.join(models)}"
+            )
+        spec = max(named, key=len) if named else models[0]
+        weights[spec] = text.removeprefix(f"{spec}=")
     return weights
 
 

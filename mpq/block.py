@@ -103,6 +103,8 @@ class BlockJob:
         self, c: int, block: engine.Block, originals: list[ImageSample | str], models: set[int]
     ) -> Piece:
         codec = self.codecs[c]
+        there = {p: original for p, original in enumerate(originals) if not isinstance(original, str)}
+        sent = dict(zip(there, codec.transmit_all(list(there.values())), strict=True))
         rows: list[dict[str, Any]] = []
         decoded: dict[int, Image.Image] = {}
         for position, (i, original) in enumerate(zip(block, originals, strict=True)):
@@ -117,16 +119,12 @@ class BlockJob:
                 row["error"] = f"source: {original}"
                 continue
             row |= {"width": original.width, "height": original.height}
-            try:
-                sent = codec.transmit(original)
-                row |= self._measured(original, sent)
-            except CodecError as error:
-                row["error"] = f"codec: {error}"
+            result = sent[position]
+            if isinstance(result, CodecError):
+                row["error"] = f"codec: {result}"
                 continue
-            except Exception as error:  # somebody's codec: its bug costs this sample, not the sweep
-                row["error"] = f"codec: {type(error).__name__}: {error}"
-                continue
-            decoded[position] = sent.decoded.image
+            row |= self._measured(original, result)
+            decoded[position] = result.decoded.image
         return Piece(c, block, rows, {m: _inputs(self._loaded[m], decoded) for m in sorted(models)})
 
     def _measured(self, original: ImageSample, sent: Transmission) -> dict[str, Any]:

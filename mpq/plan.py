@@ -19,8 +19,8 @@ class Plan:
     """A sweep's question. Every field is a key of a plan file.
 
     codec, model: specs. data: a folder or ``NAME[:ARGUMENT]``. labels: a table, sought beside the data unless
-    named; no_labels: measure fidelity even where there are labels. weights: model spec -> file. similarity:
-    names. limit: how many samples, drawn with ``seed``. max_failures: the share of samples that may fail
+    named; no_labels: measure fidelity even where there are labels. weights: model or codec spec -> file.
+    similarity: names. limit: how many samples, drawn with ``seed``. max_failures: the share of samples that may fail
     before a cell does.
     """
 
@@ -49,9 +49,9 @@ class Plan:
         if not 0 <= self.max_failures <= 1:
             raise UserError(f"max_failures is a share from 0 to 1, not {self.max_failures}")
         for spec in self.weights:
-            if spec not in self.model:
+            if spec not in (known := [*self.model, *self.codec]):
                 raise UserError(
-                    f"weights are given for '{spec}', which is not among the models{suggestion(spec, list(self.model))}"
+                    f"weights are given for '{spec}', which is no model or codec of this plan{suggestion(spec, known)}"
                 )
 
     @property
@@ -99,7 +99,7 @@ def _checked(key: str, value: Any, where: str) -> Any:
         "codec": "a list of codec specs",
         "model": "a list of model specs",
         "similarity": "a list of names",
-        "weights": "a table: model spec to file",
+        "weights": "a table: model or codec spec to file",
         "limit": "a whole number",
         "seed": "a whole number",
         "max_failures": "a number",

@@ -8,7 +8,6 @@ from typing import Any
 
 from rich.markup import escape
 
-from mpq.bench import Bench
 from mpq.recommend import Recommendation, cheapest, recommend
 from mpq.roundtrip import Roundtrip
 from mpq.summary import SCORES, Group, Point
@@ -112,30 +111,6 @@ def _similarity(name: str, value: float | None) -> str:
     if value is None:
         return "not defined for so small a picture"
     return ("∞ dB: equal" if math.isinf(value) else f"{value:.2f} dB") if name == "psnr" else f"{value:.4f}"
-
-
-def bench_section(result: Bench) -> Section:
-    """``mpq bench``: rates side by side, and the two ratios that matter."""
-    rows = [
-        {"what": name, "rate": f"{value:.1f}", "ratio": f"{result.sweep / value:.2f}"}
-        for name, value in result.rates.items()
-    ]
-    columns = [
-        Column("what", "what", right=False),
-        Column("rate", "answers/s"),
-        Column("ratio", "sweep / this"),
-    ]
-    answer = (
-        f"The sweep gives {result.sweep:.1f} answers a second: {result.sweep / result.loop:.1f} times the plain loop, "
-        f"{100 * result.sweep / result.models_threads:.0f} % of the models alone on ready tensors."
-    )
-    notes = [
-        f"{result.described}. An answer is one model's on one decoded picture.",
-        "Plain loop: for each model, setting and picture: read, encode, decode, a batch of one, torch's own "
-        "threads. Models alone: ready tensors, no codec, no preprocessing; with torch's threads as they come, in "
-        "processes frozen as the sweep has them.",
-    ]
-    return Section("mpq bench", answer, Table(columns, rows), notes=notes, data=[asdict(result)])
 
 
 def _answer(group: Group, recommendations: list[Recommendation], max_drop: float) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from mpq import engine
 from mpq.block import BlockJob, Task
-from mpq.codecs.base import Codec, parse_codec
+from mpq.codecs.base import Asked, Codec, ready_codecs
 from mpq.codecs.none import NoCodec
 from mpq.datasets.base import Dataset, read_dataset
 from mpq.labelling import resolvable, resolve
@@ -32,7 +32,10 @@ Labels = dict[str, list[int | None]]
 
 @dataclass
 class Sweep:
-    """A plan made ready: its data read, its models loaded, its cells known. Raises UserError on the way there."""
+    """A plan made ready: its data read, its models loaded, its cells known. Raises UserError on the way there.
+
+    notes: what the user should know. lacking: why some of the plan's codecs are not among ``codecs``.
+    """
 
     plan: Plan
     dataset: Dataset
@@ -40,20 +43,23 @@ class Sweep:
     models: list[Classifier]
     labels: Labels
     notes: list[str]
+    lacking: list[str]
     device: str = "cpu"
 
     @classmethod
     def prepare(cls, plan: Plan, device: str = "cpu") -> Sweep:
-        codecs = _codecs(plan.codec)
+        weights = {spec: user_path(path) for spec, path in plan.weights.items()}
+        asked = ready_codecs(plan.codec, {s: f for s, f in weights.items() if s in plan.codec})
         dataset = read_dataset(plan.data, plan.labels)
         if plan.no_labels:
             dataset = dataset.without_labels()
-        weights = {spec: user_path(path) for spec, path in plan.weights.items()}
         models = [load_classifier(spec, weights.get(spec)) for spec in dict.fromkeys(plan.model)]
         dataset, notes = resolvable(dataset, models)
         dataset = dataset.subset(plan.limit, plan.seed)
         labels = {model.name: resolve(dataset, model.labels) for model in models}
-        return cls(plan, dataset, codecs, models, labels, notes, device)
+        return cls(
+            plan, dataset, _distinct(asked), models, labels, asked.notes + notes, asked.lacking, device
+        )
 
     @cached_property
     def cells(self) -> dict[Task, Cell]:
@@ -207,9 +213,9 @@ class Sweep:
         return user_path(path) if path else None
 
 
-def _codecs(specs: tuple[str, ...]) -> list[Codec]:
+def _distinct(asked: Asked) -> list[Codec]:
     """The plan's settings, the baseline first, none twice."""
     found: dict[str, Codec] = {}
-    for codec in [NoCodec(), *(codec for spec in specs for codec in parse_codec(spec))]:
+    for codec in [NoCodec(), *asked.codecs]:
         found.setdefault(json.dumps(codec.identity, sort_keys=True), codec)
     return list(found.values())

@@ -7,7 +7,10 @@ import math
 import re
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from mpq.errors import UserError
@@ -146,6 +149,27 @@ class Codec(ABC):
             )
         return Transmission(bitstream, decoded, 1e3 * (encoded - start), 1e3 * (done - encoded))
 
+    def transmit_all(self, samples: list[ImageSample]) -> list[Transmission | CodecError]:
+        """Many samples at once, for codecs that can share work between them. A failure is that sample's alone."""
+        results: list[Transmission | CodecError] = []
+        for sample in samples:
+            try:
+                results.append(self.transmit(sample))
+            except CodecError as error:
+                results.append(error)
+            except Exception as error:  # somebody's codec: its bug costs this sample, not the sweep
+                results.append(CodecError(f"{type(error).__name__}: {error}"))
+        return results
+
+    def prepare(self) -> list[str]:
+        """Makes sure that all it needs is at hand. Notes for the user. Raises UserError with what is lacking."""
+        return []
+
+    @classmethod
+    def instead(cls) -> tuple[str, str] | None:
+        """What the bare name stands for where its own weights are not at hand: another spec, and a note."""
+        return None
+
     @property
     def setting(self) -> str:
         """``key=value,…``: the keys that were given or that differ from their defaults."""
@@ -166,16 +190,17 @@ class Codec(ABC):
         return {"name": self.name, "values": self.values, "version": self.version}
 
 
-def parse_codec(spec: str) -> list[Codec]:
+def parse_codec(spec: str, weights: Path | None = None) -> list[Codec]:
     """``name`` (its ladder), or ``name:key=a,b,c[,key=…]`` (every combination), as codecs at one setting each.
 
-    Raises UserError that names the wrong codec, key or value.
+    weights: a file for the one setting. Raises UserError that names the wrong codec, key or value.
     """
     name, colon, options = spec.strip().partition(":")
     cls = registry.get(name)
     if why := cls.unavailable():
         raise UserError(f"{name} cannot run here: {why}")
-    texts = _split_options(options if colon else cls.ladder, spec)
+    # One file is one setting, so a bare name with a file of its own does not mean the ladder.
+    texts = _split_options(options if colon else "" if weights else cls.ladder, spec)
     if colon and not texts:
         raise UserError(f"'{spec}' is not a codec setting; write name:key=value,value, or the name alone")
     known = {p.name: p for p in cls.parameters}
@@ -184,10 +209,48 @@ def parse_codec(spec: str) -> list[Codec]:
         if key not in known:
             raise UserError(f"{name} has no parameter '{key}'{suggestion(key, list(known))}")
         parsed[key] = list(dict.fromkeys(known[key].parse(value, name) for value in values))
-    return [
-        cls(**dict(zip(parsed, combination, strict=True)))
-        for combination in itertools.product(*parsed.values())
-    ]
+    if weights is not None:
+        if "weights" not in known:
+            raise UserError(f"{name} has no weights, so '{weights}' cannot be its")
+        parsed["weights"] = [str(weights)]
+    settings = [dict(zip(parsed, values, strict=True)) for values in itertools.product(*parsed.values())]
+    if weights is not None and len(settings) != 1:
+        raise UserError(f"'{spec}' is {len(settings)} settings, but '{weights}' is the weights of one")
+    return [cls(**values) for values in settings]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What specs come to here: settings that run, notes, and a sentence for each name of which some cannot."""
+
+    codecs: list[Codec]
+    notes: list[str]
+    lacking: list[str]
+
+
+def ready_codecs(specs: Sequence[str], weights: Mapping[str, Path] = MappingProxyType({})) -> Asked:
+    """Parses specs and makes sure that what they need is at hand.
+
+    weights: spec -> file. Raises UserError for a wrong spec, and where nothing at all can run.
+    """
+    asked = Asked([], [], [])
+    lacking: dict[str, list[str]] = {}
+    for spec in specs:
+        other = registry.get(spec).instead() if ":" not in spec and spec not in weights else None
+        if other is not None:
+            asked.notes.append(other[1])
+        for codec in parse_codec(other[0] if other else spec, weights.get(spec)):
+            try:
+                asked.notes.extend(codec.prepare())
+                asked.codecs.append(codec)
+            except UserError as error:
+                lacking.setdefault(codec.name, []).append(str(error))
+    for name, sentences in lacking.items():
+        more = f" ({name}: the same goes for {len(sentences) - 1} more settings)" if sentences[1:] else ""
+        asked.lacking.append(sentences[0] + more)
+    if specs and not asked.codecs:
+        raise UserError(asked.lacking[0])
+    return asked
 
 
 def _split_options(text: str, spec: str) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from mpq.datasets.base import Dataset, DatasetReader, Source
 from mpq.errors import UserError, first_line
-from mpq.models.weights import unreachable
+from mpq.weights.sources import unreachable
 
 MAX_STREAMED = 1000
 """Samples that are taken from a stream unless the argument says otherwise."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from mpq.models.base import Classifier, ClassifierSource
-from mpq.models.weights import in_wheel, load_strictly, locate, read_tensors, sha256_of
+from mpq.weights.sources import in_wheel, load_strictly, locate, read_tensors, sha256_of
 
 
 class _EfficientNetLite(ClassifierSource):

@@ -10,7 +10,7 @@ from typing import Any
 from mpq.errors import UserError, first_line
 from mpq.models.base import Classifier, ClassifierSource
 from mpq.models.labels import LabelSpace, imagenet_1k, named, unnamed
-from mpq.models.weights import sha256_of, unreachable
+from mpq.weights.sources import sha256_of, unreachable
 
 
 class HuggingFace(ClassifierSource):

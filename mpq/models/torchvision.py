@@ -7,8 +7,8 @@ from pathlib import Path
 from mpq.errors import UserError
 from mpq.models.base import Classifier, ClassifierSource
 from mpq.models.labels import imagenet_1k, unnamed
-from mpq.models.weights import from_url, load_strictly, read_tensors, sha256_of, unreachable
 from mpq.registry import suggestion
+from mpq.weights.sources import from_url, load_strictly, read_tensors, sha256_of, unreachable
 
 
 class Torchvision(ClassifierSource):

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from mpq.errors import UserError
 from mpq.models.base import Classifier, load_classifier
-from mpq.models.weights import from_url
+from mpq.weights.sources import from_url
 
 
 def _logits(model: Classifier, image: Image.Image) -> torch.Tensor:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import socket
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,37 +59,72 @@ def locate(package: str, file: str) -> Path | None:
     return path if path.is_file() else None
 
 
+def embedded(name: str) -> Path:
+    """A file that ships with this suite."""
+    return Path(__file__).parent / name
+
+
 def unreachable(host: str) -> str | None:
     """Why names cannot be looked up at ``host`` now, in a sentence that says what works without; None if they can."""
     if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HF_ENDPOINT")):
         return None  # another way there, of which a connection tells nothing
+    return None if _answers(host) else f"{host} does not answer; what is cached or local works"
+
+
+@cache
+def _answers(host: str) -> bool:
     try:
         socket.create_connection((host, 443), timeout=2).close()
     except OSError:
-        return f"{host} does not answer; what is cached or local works"
-    return None
+        return False
+    return True
 
 
-def from_url(url: str, spec: str) -> Path:
-    """A file of the torch.hub cache, downloaded if it is not there; the hash prefix in its name is checked."""
+def cached(url: str) -> Path:
+    """Where torch.hub keeps the file of ``url``."""
     import torch
 
-    name = url.rsplit("/", 1)[-1]
-    path = Path(torch.hub.get_dir()) / "checkpoints" / name
-    prefix = path.stem.rsplit("-", 1)[-1] if "-" in path.stem else ""
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+
+
+def from_url(url: str, spec: str, *, seeded: bool = False) -> Path:
+    """A file of the torch.hub cache, downloaded if it is not there; the hash prefix in its name is checked.
+
+    seeded: a cached file may be another than its name says, and its user says so (see ``unlike_its_name``).
+    """
+    import torch
+
+    path = cached(url)
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix or None, progress=False)
+            if why := unreachable(url.split("/")[2]):
+                raise OSError(why.partition(";")[0])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=_hash_prefix(path), progress=False)
         except Exception as error:  # urllib's, the socket's, or a hash that does not fit
             raise UserError(
                 f"the weights of {spec} cannot be had: {error}; put {url} at {path}, or name your copy with --weights"
             ) from None
-    elif prefix and not sha256_of(path).startswith(prefix):
+    elif not seeded and unlike_its_name(path):
         raise UserError(
-            f"{path} is damaged: its sha256 does not begin with {prefix}; delete it or replace it"
+            f"{path} is damaged: its sha256 does not begin with {_hash_prefix(path)}; delete it or replace it"
         )
     return path
+
+
+def _hash_prefix(path: Path) -> str | None:
+    """What the sha256 begins with, of files called NAME-PREFIX.EXTENSION."""
+    found = re.search(r"-([0-9a-f]{8,})\.", path.name)
+    return found[1] if found else None
+
+
+def unlike_its_name(path: Path) -> str | None:
+    """A sentence where the hash prefix in a file's name is not that of its content."""
+    prefix = _hash_prefix(path)
+    found = sha256_of(path) if prefix else ""
+    if prefix is None or found.startswith(prefix):
+        return None
+    return f"{path.name} is not the published file: its sha256 begins with {found[: len(prefix)]}"
 
 
 def from_hub(repository: str, file: str, spec: str) -> Path:

@@ -1,0 +1,1 @@
+"""How fast things are beside what they cannot do without, measured side by side in one run."""

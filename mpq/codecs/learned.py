@@ -1,0 +1,233 @@
+"""What all learned codecs share: weights, the container, many pictures at once, and spot checks."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from abc import abstractmethod
+from collections import OrderedDict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from mpq.codecs.base import Bitstream, Codec, CodecError, Parameter, Transmission
+from mpq.codecs.container import Container, checksum, pack, unpack
+from mpq.paths import user_path
+from mpq.samples import ImageSample
+from mpq.weights.sources import sha256_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from mpq.networks.coders import Coded, Coder
+
+WEIGHTS = Parameter("weights", "", "a file to read instead of the usual weights")
+
+SPOT_CHECK = 32
+"""Of so many pictures, one is really decoded and compared with what its encoder handed over."""
+
+WALK_PIXELS = 6_000_000
+"""Pictures that are held at once between analysis and synthesis, in pixels: their latents take memory."""
+
+RESIDENT_BYTES = 3 << 30
+"""Networks that stay loaded in a process: those longest unused are let go beyond this."""
+
+
+class LearnedCodec(Codec):
+    """A network that analyses, an entropy coder, a network that synthesises.
+
+    ``transmit_all`` hands over the encoder's own latents instead of decoding the stream, which a seeded share
+    of real decodes guards; ``encode`` and ``decode`` always do what they say.
+    """
+
+    extension = ".mpq"
+    licence: ClassVar[str] = ""
+    """Of the usual weights."""
+
+    @property
+    def url(self) -> str:
+        """Where the usual weights come from; '' where they ship with the suite, or there are none."""
+        return ""
+
+    @abstractmethod
+    def published(self) -> Path:
+        """The usual weights' file, fetched if need be. Raises UserError with what is lacking."""
+
+    @abstractmethod
+    def load(self, path: Path) -> Coder:
+        """Raises UserError where the file does not fit."""
+
+    @property
+    def file(self) -> Path:
+        """The weights in use. Raises UserError where they cannot be had."""
+        named = str(self.values["weights"])
+        return user_path(named) if named else self.published()
+
+    def prepare(self) -> list[str]:
+        _coder(self, self.file)
+        return []
+
+    @property
+    def coder(self) -> Coder:
+        return _coder(self, self.file)
+
+    @property
+    def weights_sha256(self) -> str:
+        path = self.file
+        return _sha256(path, path.stat().st_mtime_ns)
+
+    @property
+    def version(self) -> str:
+        from importlib.metadata import version
+
+        return f"container 1, compressai {version('compressai')}, weights {self.weights_sha256}"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        # Which weights they are counts, not where they lie.
+        values = {key: value for key, value in self.values.items() if key != "weights"}
+        return {**super().identity, "values": values}
+
+    @property
+    def _model_id(self) -> bytes:
+        return bytes.fromhex(self.weights_sha256)
+
+    def encode(self, sample: ImageSample) -> Bitstream:
+        import torch
+
+        coder = self.coder
+        with torch.inference_mode():
+            (coded,) = coder.compress([self._latents(coder, sample)])
+        return self._bitstream(sample, coded)
+
+    def decode(self, data: bytes) -> ImageSample:
+        import torch
+
+        coder = self.coder
+        content = unpack(data, coder.streams, self._model_id)
+        with torch.inference_mode():
+            coded = coder.decompress(
+                list(content.streams), content.height, content.width, exact=content.exact
+            )
+            if checksum(coded.symbols) != content.checksum:
+                raise CodecError(
+                    "the bitstream decodes to other latents than were encoded: "
+                    "it is damaged, or this machine computes the entropy parameters otherwise"
+                )
+            return self._picture(coder, coded, content.height, content.width)
+
+    def transmit_all(self, samples: list[ImageSample]) -> list[Transmission | CodecError]:
+        results: list[Transmission | CodecError] = []
+        batch: list[ImageSample] = []
+        for sample in samples:
+            pixels = sum(s.width * s.height for s in [*batch, sample])
+            if batch and pixels > WALK_PIXELS:
+                results += self._transmit_batch(batch)
+                batch = []
+            batch.append(sample)
+        return results + (self._transmit_batch(batch) if batch else [])
+
+    def _transmit_batch(self, samples: list[ImageSample]) -> list[Transmission | CodecError]:
+        import torch
+
+        coder = self.coder
+        results: dict[int, Transmission | CodecError] = {}
+        latents: dict[int, torch.Tensor] = {}
+        spent: dict[int, float] = {}
+        with torch.inference_mode():
+            for i, sample in enumerate(samples):
+                start = time.perf_counter()
+                try:
+                    latents[i] = self._latents(coder, sample)
+                except (CodecError, RuntimeError, MemoryError) as error:
+                    results[i] = _as_codec_error(error)
+                spent[i] = time.perf_counter() - start
+            start = time.perf_counter()
+            coded = dict(zip(latents, coder.compress(list(latents.values())), strict=True)) if latents else {}
+            together = time.perf_counter() - start
+            positions = sum(y.shape[2] * y.shape[3] for y in latents.values())
+            for i, content in coded.items():
+                share = together * latents[i].shape[2] * latents[i].shape[3] / positions
+                try:
+                    results[i] = self._handed_over(coder, samples[i], content, spent[i] + share)
+                except (CodecError, RuntimeError, MemoryError) as error:
+                    results[i] = _as_codec_error(error)
+        return [results[i] for i in range(len(samples))]
+
+    def _handed_over(self, coder: Coder, sample: ImageSample, coded: Coded, spent: float) -> Transmission:
+        bitstream = self._bitstream(sample, coded)
+        start = time.perf_counter()
+        decoded = self._picture(coder, coded, sample.height, sample.width)
+        synthesis = time.perf_counter() - start
+        source = "encoder"
+        if spot_checked(sample):
+            start = time.perf_counter()
+            really = self.decode(bitstream.data)
+            synthesis = time.perf_counter() - start
+            if not np.array_equal(really.pixels, decoded.pixels):
+                raise CodecError(
+                    f"{self.spec}: the bitstream decodes to another picture than the encoder holds"
+                )
+            source = "bitstream"
+        return Transmission(bitstream, decoded, 1e3 * spent, 1e3 * synthesis, source)
+
+    def _latents(self, coder: Coder, sample: ImageSample) -> torch.Tensor:
+        import torch
+
+        picture = torch.from_numpy(np.ascontiguousarray(sample.pixels)).permute(2, 0, 1)[None].float() / 255
+        latents = coder.analyse(picture)
+        if not bool(torch.isfinite(latents).all()):
+            raise CodecError(f"{self.spec}: the latents are not finite")
+        return latents
+
+    def _bitstream(self, sample: ImageSample, coded: Coded) -> Bitstream:
+        content = Container(
+            sample.width, sample.height, tuple(coded.strings), checksum(coded.symbols), coded.exact
+        )
+        return Bitstream(pack(content, self._model_id), 8 * sum(map(len, coded.strings)))
+
+    @staticmethod
+    def _picture(coder: Coder, coded: Coded, height: int, width: int) -> ImageSample:
+        import torch
+
+        picture = coder.synthesise(coded.y_hat)[0, :, :height, :width]
+        pixels = torch.round(picture * 255).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+        return ImageSample(pixels)
+
+
+def spot_checked(sample: ImageSample) -> bool:
+    """Drawn by the picture's content, so that every codec and every run checks the same ones."""
+    return zlib.crc32(sample.pixels.tobytes()) % SPOT_CHECK == 0
+
+
+def _as_codec_error(error: Exception) -> CodecError:
+    return error if isinstance(error, CodecError) else CodecError(f"{type(error).__name__}: {error}")
+
+
+_resident: OrderedDict[tuple[str, str, int], tuple[Coder, int]] = OrderedDict()
+
+
+def _coder(codec: LearnedCodec, path: Path) -> Coder:
+    """The process's one instance for this codec and file."""
+    from mpq.errors import UserError
+
+    try:
+        stamp = path.stat().st_mtime_ns
+    except OSError as error:
+        raise UserError(f"the weights '{path}' cannot be read: {error.strerror}") from None
+    key = codec.name, str(path), stamp
+    if key not in _resident:
+        coder = codec.load(path)
+        size = sum(p.numel() * p.element_size() for p in coder.network.parameters())
+        _resident[key] = coder, size
+        while len(_resident) > 1 and sum(bytes_ for _, bytes_ in _resident.values()) > RESIDENT_BYTES:
+            _resident.popitem(last=False)
+    _resident.move_to_end(key)
+    return _resident[key][0]
+
+
+@cache
+def _sha256(path: Path, stamp: int) -> str:
+    return sha256_of(path)

@@ -1,0 +1,61 @@
+"""Codecs that this suite trained: the two that ship with it, and anybody's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from mpq.codecs.base import Parameter
+from mpq.codecs.learned import WEIGHTS, LearnedCodec
+from mpq.errors import UserError
+from mpq.weights.sources import embedded
+
+if TYPE_CHECKING:
+    from mpq.networks.coders import Coder
+
+
+class Trained(LearnedCodec):
+    """What ``mpq train codec`` wrote."""
+
+    name = "trained"
+    summary = "weights of your own, from mpq train codec"
+    parameters: ClassVar[tuple[Parameter, ...]] = (WEIGHTS,)
+
+    def published(self) -> Path:
+        raise UserError(f"{self.name} needs a file that mpq train codec wrote: {self.name}:weights=FILE")
+
+    def load(self, path: Path) -> Coder:
+        from mpq.networks import coders, trained
+
+        network = trained.load(path)
+        network.update()
+        if network.__class__.__name__ == "HiFiC":
+            return coders.HiFiCCoder(network)
+        return coders.HyperpriorCoder(network, means=True)
+
+
+class _Embedded(Trained):
+    licence = "as this suite's, but for its training pictures, which are for research"
+
+    def published(self) -> Path:
+        return embedded(f"{self.name}-{self.values['rate']}.safetensors")
+
+
+class HyperpriorTiny(_Embedded):
+    name = "hyperprior-tiny"
+    summary = "a small mean and scale hyperprior, trained for this suite; ships with it"
+    parameters = (
+        Parameter("rate", 0.2, "bits per pixel it was trained for", choices=(0.1, 0.2, 0.4)),
+        WEIGHTS,
+    )
+    ladder = "rate=0.1,0.2,0.4"
+
+
+class HiFiCTiny(_Embedded):
+    name = "hific-tiny"
+    summary = "a small HiFiC, trained for this suite; ships with it"
+    parameters = (
+        Parameter("rate", 0.2, "bits per pixel it was trained for", choices=(0.1, 0.2)),
+        WEIGHTS,
+    )
+    ladder = "rate=0.1,0.2"

@@ -1,0 +1,122 @@
+"""The image codecs of CompressAI's model zoo, by their own names (Ballé 2018, Minnen 2018, Cheng 2020)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mpq.codecs.base import Parameter
+from mpq.codecs.learned import WEIGHTS, LearnedCodec
+from mpq.errors import UserError
+from mpq.weights.sources import from_url, read_tensors, unlike_its_name
+
+if TYPE_CHECKING:
+    from mpq.networks.coders import Coder
+
+METRIC = Parameter("metric", "mse", "what it was trained for", choices=("mse", "ms-ssim"))
+
+
+class ZooCodec(LearnedCodec):
+    """One of the zoo's; ``coder_class`` names how it is coded."""
+
+    coder_class: ClassVar[str]
+    licence = "BSD 3-Clause Clear"
+
+    @property
+    def url(self) -> str:
+        from compressai.zoo.image import model_urls
+
+        return model_urls[self.name][self.values["metric"]][self.values["quality"]]
+
+    def published(self) -> Path:
+        return from_url(self.url, self.spec, seeded=True)
+
+    def prepare(self) -> list[str]:
+        notes = super().prepare()
+        if not self.values["weights"] and (unlike := unlike_its_name(self.file)):
+            notes.append(f"{self.spec}: {unlike}")
+        return notes
+
+    def architecture(self) -> Any:
+        """The network of this quality, with fresh weights."""
+        from compressai.zoo.image import cfgs, model_architectures
+
+        return model_architectures[self.name](*cfgs[self.name][self.values["quality"]])
+
+    def load(self, path: Path) -> Coder:
+        from compressai.zoo.pretrained import load_pretrained
+
+        from mpq.networks import autoregressive, coders
+
+        tensors = load_pretrained(read_tensors(path))
+        network = self.architecture()
+        # A file saved before its tables were made has none: they follow from the weights.
+        for module in ("entropy_bottleneck", "gaussian_conditional"):
+            if hasattr(network, module):
+                for table in ("_quantized_cdf", "_offset", "_cdf_length", "scale_table"):
+                    buffer = getattr(getattr(network, module), table, None)
+                    if buffer is not None:
+                        tensors.setdefault(f"{module}.{table}", buffer)
+        try:
+            network.load_state_dict(tensors)
+        except (RuntimeError, KeyError, ValueError, AttributeError) as error:
+            reason = " ".join(str(error).split())[:240]
+            raise UserError(f"{path} does not fit {self.spec}: {reason}") from None
+        network.eval().requires_grad_(False).update()
+        if self.coder_class == "AutoregressiveCoder":
+            return autoregressive.AutoregressiveCoder(network)
+        if self.coder_class == "FactorizedCoder":
+            return coders.FactorizedCoder(network)
+        return coders.HyperpriorCoder(network, means=self.name == "mbt2018-mean")
+
+
+def _quality(highest: int) -> Parameter:
+    return Parameter("quality", 1, "the zoo's rate, 1 the lowest", 1, highest)
+
+
+class Factorized(ZooCodec):
+    name = "bmshj2018-factorized"
+    summary = "CompressAI: factorised prior"
+    coder_class = "FactorizedCoder"
+    parameters = (_quality(8), METRIC, WEIGHTS)
+    ladder = "quality=1,2,3,4,5,6,7,8"
+
+
+class ScaleHyperprior(ZooCodec):
+    name = "bmshj2018-hyperprior"
+    summary = "CompressAI: scale hyperprior"
+    coder_class = "HyperpriorCoder"
+    parameters = (_quality(8), METRIC, WEIGHTS)
+    ladder = "quality=1,2,3,4,5,6,7,8"
+
+
+class MeanScaleHyperprior(ZooCodec):
+    name = "mbt2018-mean"
+    summary = "CompressAI: mean and scale hyperprior"
+    coder_class = "HyperpriorCoder"
+    parameters = (_quality(8), METRIC, WEIGHTS)
+    ladder = "quality=1,2,3,4,5,6,7,8"
+
+
+class JointAutoregressive(ZooCodec):
+    name = "mbt2018"
+    summary = "CompressAI: hyperprior and autoregressive context"
+    coder_class = "AutoregressiveCoder"
+    parameters = (_quality(8), METRIC, WEIGHTS)
+    ladder = "quality=1,2,3,4,5,6,7,8"
+
+
+class ChengAnchor(ZooCodec):
+    name = "cheng2020-anchor"
+    summary = "CompressAI: residual blocks and context"
+    coder_class = "AutoregressiveCoder"
+    parameters = (_quality(6), METRIC, WEIGHTS)
+    ladder = "quality=1,2,3,4,5,6"
+
+
+class ChengAttention(ZooCodec):
+    name = "cheng2020-attn"
+    summary = "CompressAI: the same with attention"
+    coder_class = "AutoregressiveCoder"
+    parameters = (_quality(6), METRIC, WEIGHTS)
+    ladder = "quality=1,2,3,4,5,6"

@@ -1,0 +1,1 @@
+"""Networks that codecs and training share. They import torch at the top: nothing light imports them."""

@@ -1,0 +1,1 @@
+"""Training codecs: the recipe behind the embedded ones, for anybody's folder of pictures."""
