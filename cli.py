@@ -25,6 +25,13 @@ mpq = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+train = typer.Typer(help="Train codecs on your own pictures.", no_args_is_help=True)
+weights_app = typer.Typer(
+    help="The weights of codecs: which there are, and getting, checking, converting them."
+)
+mpq.add_typer(train, name="train")
+mpq.add_typer(weights_app, name="weights")
+
 reid = typer.Typer(
     name="reid",
     help="Training-free person re-identification, and what compression does to it.",
@@ -348,6 +355,146 @@ def bench(
         _show([bench_section(run(data, asked, codec, samples or 96, workers, rounds))], form)
 
 
+@train.command("codec")
+def train_codec(
+    data: Annotated[list[Path], typer.Option(help="A folder of pictures. Again for more.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; the same command again goes on.")],
+    arch: Annotated[str, typer.Option(help="mean-scale-hyperprior or hific.")] = "mean-scale-hyperprior",
+    rate: Annotated[
+        float | None, typer.Option(help="Bits per pixel to aim at.", min=0.001, show_default=False)
+    ] = None,
+    rate_weight: Annotated[
+        float,
+        typer.Option("--lambda", help="Weight of the rate; where --rate is given, its start.", min=1e-6),
+    ] = 2.0,
+    steps: Annotated[int, typer.Option(help="Of rate and distortion.", min=0)] = 20_000,
+    adversarial_steps: Annotated[
+        int, typer.Option(help="And then against a discriminator (hific).", min=0)
+    ] = 0,
+    batch: Annotated[int, typer.Option(help="Crops a step.", min=1)] = 8,
+    crop: Annotated[int, typer.Option(help="Their side, a multiple of 64.", min=64)] = 128,
+    learning_rate: Annotated[float, typer.Option(help="Adam's, at its height.", min=1e-8)] = 4e-4,
+    perceptual: Annotated[str, typer.Option(help="hific's: st-lpips, lpips or none.")] = "st-lpips",
+    perceptual_crops: Annotated[
+        int, typer.Option(help="Crops of a batch that it sees: it is slow.", min=1)
+    ] = 8,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=N, of the architecture. Again for more.", show_default=False),
+    ] = None,
+    initial: Annotated[
+        Path | None, typer.Option("--from", help="Weights to start from.", show_default=False)
+    ] = None,
+    held_out: Annotated[int, typer.Option(help="Pictures for progress that no step sees.", min=1)] = 16,
+    every: Annotated[int, typer.Option(help="Steps between checkpoints.", min=1)] = 500,
+    seed: Annotated[int, typer.Option(help="Of weights, crops and noise.", min=0)] = 0,
+    threads: Annotated[int | None, typer.Option(help="Of torch.", min=1, show_default=False)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+) -> None:
+    """Train a codec: OUT/weights.safetensors is then --codec trained:weights=OUT/weights.safetensors."""
+    import torch
+
+    from mpq.training.codec import Recipe, Run
+    from reports.progress import bar
+
+    if threads:
+        torch.set_num_threads(threads)
+    recipe = Recipe(
+        architecture=arch,
+        data=tuple(str(user_path(folder).resolve()) for folder in data),
+        rate=rate,
+        rate_weight=rate_weight,
+        steps=steps,
+        adversarial_steps=adversarial_steps,
+        batch=batch,
+        crop=crop,
+        learning_rate=learning_rate,
+        perceptual=perceptual,
+        perceptual_crops=perceptual_crops,
+        held_out=held_out,
+        every=every,
+        seed=seed,
+        sizes=_sizes(size or []),
+        initial=str(user_path(initial)) if initial else None,
+    )
+    console = _console(stderr=True)
+    with console.status("reading pictures"):
+        run = Run(recipe, user_path(out), _device(device))
+        run.resume()
+    if unusable := len(run.pictures.unusable):
+        _remark(f"{unusable} files are broken or smaller than {crop} × {crop}, and left out")
+    try:
+        with bar(console, str(out), "steps") as progress:
+            progress.start(recipe.total, run.step)
+            for result in run.steps():
+                progress.advance(result.step - progress.done)
+                if result.held_out_rate is not None:
+                    print(result.sentence, flush=True)
+    except KeyboardInterrupt:
+        _remark("stopped; the same command goes on from the last checkpoint")
+        raise typer.Exit(130) from None
+    print(run.weights)
+
+
+@train.command("card")
+def train_card(
+    file: Annotated[Path, typer.Argument(help="Weights that mpq train codec wrote.")],
+    data: Annotated[Path, typer.Option(help="A folder of pictures that training did not see.")],
+    limit: Annotated[
+        int | None, typer.Option(help="The first so many pictures.", min=1, show_default=False)
+    ] = None,
+) -> None:
+    """Measure trained weights on real bitstreams, beside JPEG and WebP at equal rate, and print their card."""
+    from mpq.training.card import markdown, measure
+
+    print(markdown(measure(user_path(file), user_path(data), limit)), end="")
+
+
+@weights_app.callback(invoke_without_command=True)
+def weights_list(context: typer.Context) -> None:
+    """The weights that codecs can have: what is here, and where the rest is."""
+    if context.invoked_subcommand is None:
+        from mpq.catalogue import weights_section
+
+        _show([weights_section()])
+
+
+@weights_app.command("fetch")
+def weights_fetch(
+    codec: Annotated[list[str], typer.Argument(help="Codec settings, e.g. mbt2018:quality=1.")],
+) -> None:
+    """Download weights into torch.hub's cache, and check the hash in their names."""
+    from mpq.weights.shelf import fetch
+
+    for item in fetch(tuple(codec)):
+        print(f"{item.codec.spec}: {item.path} ({item.licence})")
+
+
+@weights_app.command("verify")
+def weights_verify(
+    codec: Annotated[list[str] | None, typer.Argument(help="Codec settings; all that are here.")] = None,
+) -> None:
+    """Check that weights are what their names say, and load."""
+    from mpq.weights.shelf import verify
+
+    results = verify(tuple(codec or ()))
+    for item, wrong in results:
+        print(f"{item.codec.spec}: {wrong or 'good'}")
+    if bad := sum(bool(wrong) for _, wrong in results):
+        raise UserError(f"{bad} of {len(results)} files are not as they should be")
+
+
+@weights_app.command("convert")
+def weights_convert(
+    file: Annotated[Path, typer.Argument(help="A published HiFiC or MS-ILLM checkpoint.")],
+    out: Annotated[Path, typer.Argument(help="The .safetensors file to write.")],
+) -> None:
+    """Turn a checkpoint into safetensors: smaller, and nothing in it can run."""
+    from mpq.weights.shelf import convert
+
+    print(f"{out}: {convert(user_path(file), user_path(out))}")
+
+
 @reid.callback()
 def _reid(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of mistakes, too.")] = False,
@@ -466,6 +613,16 @@ def _weights(given: list[str], models: list[str], codecs: list[str]) -> dict[str
         spec = max(named, key=len) if named else models[0]
         weights[spec] = text.removeprefix(f"{spec}=")
     return weights
+
+
+def _sizes(given: list[str]) -> dict[str, int]:
+    sizes = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        if not number.isdecimal() or not name:
+            raise UserError(f"--size {text}: write NAME=N, e.g. base=16")
+        sizes[name] = int(number)
+    return sizes
 
 
 def _device(wanted: str) -> str:

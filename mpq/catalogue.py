@@ -8,6 +8,8 @@ from mpq import registry
 from mpq.codecs.base import Codec
 from mpq.metrics.similarity import SIMILARITIES
 from mpq.rows import FIELDS
+from mpq.weights.shelf import Item, items
+from mpq.weights.sources import cached
 from reports.content import Column, Section, Table
 
 SCORES = (
@@ -21,7 +23,7 @@ SCORES = (
 def codecs_section() -> Section:
     rows = []
     for name, cls in sorted(registry.codecs.entries.items()):
-        rows.append({"name": name, "what": escape(cls.summary), "here": _here(cls.unavailable())})
+        rows.append({"name": name, "what": escape(cls.summary), "here": _standing(cls)})
         rows[-1]["parameters"] = escape(_parameters(cls))
         rows[-1]["ladder"] = cls.ladder
     columns = [
@@ -41,6 +43,35 @@ def models_section() -> Section:
         for name, cls in sorted(registry.models.entries.items())
     ]
     return Section("Models", "Use one as --model NAME; again for more.", Table(_columns("model"), rows))
+
+
+def weights_section() -> Section:
+    """A line a codec and metric: how many of its files are here, and what they are."""
+    groups: dict[str, list[Item]] = {}
+    for item in items():
+        metric = item.codec.values.get("metric", "mse")
+        groups.setdefault(item.codec.name + ("" if metric == "mse" else f":metric={metric}"), []).append(item)
+    rows = []
+    for name, group in groups.items():
+        here = [item for item in group if item.here]
+        size = sum(item.path.stat().st_size for item in here) / 1e6
+        where = group[0].url.rpartition("/")[0] or "ships with this suite"
+        rows.append(
+            {
+                "name": name,
+                "here": f"{len(here)} of {len(group)}" + (f", {size:.0f} MB" if here else ""),
+                "where": escape(where),
+                "licence": escape(group[0].licence),
+            }
+        )
+    columns = [
+        Column("name", "codec", right=False),
+        Column("here", "here", right=False),
+        Column("licence", "licence", 1, right=False),
+        Column("where", "from", 2, right=False),
+    ]
+    answer = f"Downloads are kept in {cached('')}. mpq weights fetch CODEC gets some, --weights CODEC=FILE names your own."
+    return Section("Weights of codecs", answer, Table(columns, rows))
 
 
 def datasets_section() -> Section:
@@ -85,10 +116,20 @@ def _parameters(cls: type[Codec]) -> str:
     ranges = {
         p.name: f"{p.low:g}–{p.high:g}"
         if p.low is not None and p.high is not None
-        else "/".join(map(str, p.choices))
+        else "/".join(map(str, p.choices)) or "FILE"
         for p in cls.parameters
     }
-    return ", ".join(f"{p.name} {ranges[p.name]} ({p.default})" for p in cls.parameters)
+    defaults = {p.name: f" ({p.default})" if p.default != "" else "" for p in cls.parameters}
+    return ", ".join(f"{name} {ranges[name]}{defaults[name]}" for name in ranges)
+
+
+def _standing(cls: type[Codec]) -> str:
+    """Whether the bare name runs here, or what stands in for it."""
+    if cls.unavailable() is None and (other := cls.instead()):
+        return f"[yellow]as {escape(other[0])}[/yellow]"
+    if cls.unavailable() is None and (lacking := cls.lacking()):
+        return f"[yellow]{escape(lacking)}[/yellow]"
+    return _here(cls.unavailable())
 
 
 def _here(why_not: str | None) -> str:

@@ -21,6 +21,7 @@ PACKAGES = (
     "pyarrow",
     "scipy",
     "pytorch-msssim",
+    "compressai",
 )
 
 

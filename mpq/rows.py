@@ -42,8 +42,16 @@ FIELDS = (
     Field("psnr", "float64", "dB, over RGB; infinite for equal pictures; null if not asked for"),
     Field("ssim", "float64", "0–1; null if not asked for or the picture is too small"),
     Field("ms_ssim", "float64", "0–1; null if not asked for or the picture is too small"),
-    Field("encode_ms", "float64", "milliseconds to encode, one thread; not part of the result proper"),
-    Field("decode_ms", "float64", "milliseconds to decode, one thread; not part of the result proper"),
+    Field(
+        "encode_ms",
+        "float64",
+        "milliseconds to encode, one thread, of a walk of many pictures its share; not part of the result proper",
+    ),
+    Field(
+        "decode_ms",
+        "float64",
+        "milliseconds to decode, one thread, of what an encoder handed over the synthesis; likewise",
+    ),
     Field(
         "decoded_from",
         "string",

@@ -17,12 +17,14 @@ class Bar:
         self._task = progress.add_task(title, total=None, rate="")
         self._unit = unit
         self._per_step = 1.0
+        self.done = 0
 
     def start(self, total: int, done: int, per_step: float = 1.0) -> None:
-        self._per_step = per_step
+        self._per_step, self.done = per_step, done
         self._progress.update(self._task, total=total, completed=done)
 
     def advance(self, steps: int) -> None:
+        self.done += steps
         self._progress.advance(self._task, steps)
         speed = self._progress.tasks[self._task].speed
         if speed:

@@ -135,6 +135,11 @@ class Codec(ABC):
         """Why the codec cannot run here and now, in a sentence; None where it can."""
         return None
 
+    @classmethod
+    def lacking(cls) -> str | None:
+        """What keeps some of the bare name's settings from running here and now; None where all can."""
+        return cls.unavailable()
+
     def transmit(self, sample: ImageSample) -> Transmission:
         """Encodes and decodes, on the clock. Raises CodecError."""
         start = time.perf_counter()

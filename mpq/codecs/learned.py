@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from mpq.codecs.base import Bitstream, Codec, CodecError, Parameter, Transmission
+from mpq.codecs.base import Bitstream, Codec, CodecError, Parameter, Transmission, parse_codec
 from mpq.codecs.container import Container, checksum, pack, unpack
 from mpq.paths import user_path
 from mpq.samples import ImageSample
-from mpq.weights.sources import sha256_of
+from mpq.weights.sources import cached, sha256_of
 
 if TYPE_CHECKING:
     import torch
@@ -66,8 +66,18 @@ class LearnedCodec(Codec):
         return user_path(named) if named else self.published()
 
     def prepare(self) -> list[str]:
-        _coder(self, self.file)
+        # Not kept: a plan may have many, and it is other processes that code.
+        self.load(self.file)
         return []
+
+    @classmethod
+    def lacking(cls) -> str | None:
+        if not cls.ladder:
+            return None
+        urls = [codec.url for codec in parse_codec(cls.name) if isinstance(codec, LearnedCodec)]
+        here = sum(cached(url).is_file() for url in urls if url)
+        away = [url for url in urls if url]
+        return f"weights: {here} of {len(away)}" if here < len(away) else None
 
     @property
     def coder(self) -> Coder:

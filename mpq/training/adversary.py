@@ -9,7 +9,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 
 class Discriminator(nn.Module):
-    """Logits (n, 1, h/8, w/8) of pictures (n, 3, h, w), given their latents (n, latent, h/16, w/16).
+    """Logits (n, 1, h/8 − 1, w/8 − 1) of pictures (n, 3, h, w), given their latents (n, latent, h/16, w/16).
 
     width: channels of the first convolution, 64 in the paper.
     """

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,16 +89,33 @@ class Progress:
     held_out_rate: float | None = None
     held_out_psnr: float | None = None
 
+    @property
+    def sentence(self) -> str:
+        return (
+            f"step {self.step:,}: held out {self.held_out_rate:.3f} bpp, {self.held_out_psnr:.2f} dB; "
+            f"crops {self.rate:.3f} bpp, {10 * math.log10(255**2 / self.mse):.2f} dB"
+            f"{f', perceptual {self.perceptual:.4f}' if self.perceptual else ''}; λ {self.rate_weight:.3g}; "
+            f"{self.seconds / 60:.0f} minutes"
+        )
+
 
 class Run:
     """A training run in a folder: ``checkpoint.pt``, ``log.jsonl`` and, at the end, ``weights.safetensors``."""
 
     def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
         self.recipe, self.folder, self.device = recipe, folder, device
+        if recipe.crop % 64:
+            raise UserError(f"crops are multiples of 64, not {recipe.crop}")
+        if not recipe.total:
+            raise UserError("a run needs steps")
         if recipe.adversarial_steps and recipe.architecture != "hific":
             raise UserError("only hific has an adversarial stage")
         pictures = gather([Path(d) for d in recipe.data], recipe.crop, recipe.held_out, recipe.seed)
         self.pictures = pictures
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"'{folder}' cannot be made: {error.strerror}") from None
         torch.manual_seed(recipe.seed)
         sizes = trained.ARCHITECTURES.get(recipe.architecture, {}) | recipe.sizes
         self.network: Any = trained.build(recipe.architecture, sizes).to(device)
@@ -136,7 +153,8 @@ class Run:
             raise UserError(f"'{path}' is no .safetensors file of weights to start from")
         other = trained.load(path)
         try:
-            self.network.load_state_dict(trained.weights_of(other), strict=False)
+            # Tables are not weights: this run makes its own from those.
+            self.network.load_state_dict(self.network.state_dict() | trained.weights_of(other))
         except RuntimeError as error:
             raise UserError(f"{path} does not fit this run's sizes: {first_line(error)}") from None
 
@@ -169,6 +187,7 @@ class Run:
         self.step, self.state = saved["step"], saved["state"]
 
     def save(self) -> None:
+        """Beside the checkpoint, then in its place: a kill leaves the one or the other whole."""
         saved = {
             "recipe": json.loads(json.dumps(asdict(self.recipe))),
             "network": self.network.state_dict(),
@@ -182,7 +201,11 @@ class Run:
         torch.save(saved, beside)
         beside.replace(self.checkpoint)
 
-    def run(self, report: Callable[[Progress], None]) -> None:
+    @property
+    def weights(self) -> Path:
+        return self.folder / "weights.safetensors"
+
+    def steps(self) -> Iterator[Progress]:
         """Trains to the end, with a checkpoint at every evaluation, and writes the weights."""
         recipe = self.recipe
         while self.step < recipe.total:
@@ -190,26 +213,19 @@ class Run:
             self._step()
             self.step += 1
             self.state["seconds"] += time.perf_counter() - start
-            if self.step % recipe.every == 0 or self.step == recipe.total:
-                rate, psnr = self.evaluate()
-                if recipe.rate and self.state["rate"] > 0:
-                    # Crops are busier than whole pictures: what counts is the rate of the latter.
-                    ratio = min(2.0, max(0.5, self.state["rate"] / rate))
-                    self.state["target"] = recipe.rate * ratio
-                progress = self._progress(rate, psnr)
-                with (self.folder / "log.jsonl").open("a") as log:
-                    log.write(json.dumps(asdict(progress)) + "\n")
-                self.save()
-                report(progress)
-            elif self.step % 10 == 0:
-                report(self._progress())
-        trained.save(
-            self.folder / "weights.safetensors",
-            self.average,
-            recipe.architecture,
-            self.configuration,
-            self.card(),
-        )
+            if self.step % recipe.every and self.step < recipe.total:
+                yield self._progress()
+                continue
+            rate, psnr = self.evaluate()
+            if recipe.rate and self.state["rate"] > 0:
+                # Crops are busier than whole pictures: what counts is the rate of the latter.
+                self.state["target"] = recipe.rate * min(2.0, max(0.5, self.state["rate"] / rate))
+            progress = self._progress(rate, psnr)
+            with (self.folder / "log.jsonl").open("a") as log:
+                log.write(json.dumps(asdict(progress)) + "\n")
+            self.save()
+            yield progress
+        trained.save(self.weights, self.average, recipe.architecture, self.configuration, self.card())
 
     def card(self) -> dict[str, Any]:
         facts = asdict(self.recipe)
