@@ -378,6 +378,7 @@ def train_codec(
     perceptual_crops: Annotated[
         int, typer.Option(help="Crops of a batch that it sees: it is slow.", min=1)
     ] = 8,
+    perceptual_weight: Annotated[float, typer.Option(help="Its weight, beside MSE's.", min=0)] = 1.0,
     size: Annotated[
         list[str] | None,
         typer.Option(help="NAME=N, of the architecture. Again for more.", show_default=False),
@@ -411,6 +412,7 @@ def train_codec(
         learning_rate=learning_rate,
         perceptual=perceptual,
         perceptual_crops=perceptual_crops,
+        perceptual_weight=perceptual_weight,
         held_out=held_out,
         every=every,
         seed=seed,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -24,8 +25,7 @@ def reference() -> str:
     lines = []
     for app in (cli.mpq, cli.reid):
         program = app.info.name
-        commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-        for name, command in commands.items():
+        for name, command in _commands(typer.main.get_command(app)):
             arguments = [p.name.upper() for p in command.params if p.param_type_name == "argument"]
             words = [
                 f"[{a}]" if not p.required else a for a, p in zip(arguments, command.params, strict=False)
@@ -39,6 +39,17 @@ def reference() -> str:
                     lines.append(f"- `{p.opts[0]}` {p.help}{default}")
             lines.append("")
     return "\n".join(lines).strip()
+
+
+def _commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command by its full name; a group that does something by itself is one too."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield f"{prefix}{name}", command
+            yield from _commands(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
 
 
 def _section(title: str) -> str:
@@ -75,7 +86,12 @@ def test_the_codec_in_one_file_is_a_codec(photographs: list[Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    "folder", ["mpq", "mpq/codecs", "mpq/datasets", "mpq/models", "mpq/metrics", "reid", "reports"]
+    "folder",
+    [
+        "mpq",
+        *("mpq/codecs", "mpq/networks", "mpq/weights", "mpq/datasets", "mpq/models", "mpq/metrics"),
+        *("mpq/training", "mpq/benchmarks", "reid", "reports"),
+    ],
 )
 def test_the_architecture_names_every_module(folder: str) -> None:
     text = _section("Architecture")

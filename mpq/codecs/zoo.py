@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpq.codecs.base import Parameter
 from mpq.codecs.learned import WEIGHTS, LearnedCodec
-from mpq.errors import UserError
-from mpq.weights.sources import from_url, read_tensors, unlike_its_name
+from mpq.weights.sources import from_url, load_strictly, read_tensors, unlike_its_name
 
 if TYPE_CHECKING:
     from mpq.networks.coders import Coder
+
+TABLES = ("_quantized_cdf", "_offset", "_cdf_length", "scale_table")
+"""Buffers that follow from the weights, or nearly: a file's own are kept, for they may be another machine's."""
 
 METRIC = Parameter("metric", "mse", "what it was trained for", choices=("mse", "ms-ssim"))
 
@@ -44,24 +46,20 @@ class ZooCodec(LearnedCodec):
         return model_architectures[self.name](*cfgs[self.name][self.values["quality"]])
 
     def load(self, path: Path) -> Coder:
+        from compressai.models.utils import remap_old_keys
         from compressai.zoo.pretrained import load_pretrained
 
         from mpq.networks import autoregressive, coders
 
-        tensors = load_pretrained(read_tensors(path))
+        tensors = remap_old_keys("entropy_bottleneck", load_pretrained(read_tensors(path)))
         network = self.architecture()
-        # A file saved before its tables were made has none: they follow from the weights.
-        for module in ("entropy_bottleneck", "gaussian_conditional"):
-            if hasattr(network, module):
-                for table in ("_quantized_cdf", "_offset", "_cdf_length", "scale_table"):
-                    buffer = getattr(getattr(network, module), table, None)
-                    if buffer is not None:
-                        tensors.setdefault(f"{module}.{table}", buffer)
-        try:
-            network.load_state_dict(tensors)
-        except (RuntimeError, KeyError, ValueError, AttributeError) as error:
-            reason = " ".join(str(error).split())[:240]
-            raise UserError(f"{path} does not fit {self.spec}: {reason}") from None
+        for name, buffer in list(network.named_buffers()):
+            if name.endswith(TABLES):
+                # The tables in a file have sizes of their own; a file saved before they were made has none.
+                owner, _, table = name.rpartition(".")
+                kept = tensors.setdefault(name, buffer)
+                setattr(network.get_submodule(owner), table, kept.clone())
+        load_strictly(network, tensors, path, self.spec)
         network.eval().requires_grad_(False).update()
         if self.coder_class == "AutoregressiveCoder":
             return autoregressive.AutoregressiveCoder(network)

@@ -1,7 +1,7 @@
 """Training a codec: rate against distortion, and for HiFiC a second stage against a discriminator.
 
 The loss is λ·R + d (Ballé et al. 2018; HiFiC, equation 5): R is the rate in bits per pixel under uniform
-noise, d is 0.01·MSE for the hyperprior and 0.075·2⁻⁵·MSE + ST-LPIPS + 0.15·G for HiFiC, with MSE on 0–255.
+noise, d is 0.01·MSE for the hyperprior and 0.075·2⁻⁵·MSE + k_P·ST-LPIPS + 0.15·G for HiFiC, with MSE on 0–255.
 Where a rate is asked for, λ follows it: HiFiC's switch between two λ's, made smooth. What a step draws
 depends on the seed and the step alone, so a run that was killed goes on as if it had not been.
 """
@@ -46,7 +46,7 @@ class Recipe:
 
     rate: bits per pixel aimed at on the held-out pictures, or None where ``rate_weight`` (λ) is fixed.
     steps, adversarial_steps: of the first and second stage. perceptual_crops: how many of a batch's crops
-    the perceptual term sees. ema: decay of the weights' running mean, which is what is kept.
+    the perceptual term sees, perceptual_weight: its k_P. ema: decay of the weights' running mean, which is what is kept.
     """
 
     architecture: str
@@ -60,6 +60,7 @@ class Recipe:
     learning_rate: float = 4e-4
     perceptual: str = "st-lpips"
     perceptual_crops: int = 8
+    perceptual_weight: float = 1.0
     discriminator_width: int = 32
     ema: float = 0.999
     held_out: int = 16
@@ -119,6 +120,7 @@ class Run:
         torch.manual_seed(recipe.seed)
         sizes = trained.ARCHITECTURES.get(recipe.architecture, {}) | recipe.sizes
         self.network: Any = trained.build(recipe.architecture, sizes).to(device)
+        self.network.to(memory_format=torch.channels_last)  # a tenth faster on CPUs, more on GPUs
         self.configuration = sizes
         if recipe.initial:
             self._warm_start(Path(recipe.initial))
@@ -257,7 +259,8 @@ class Run:
     def _step(self) -> None:
         recipe = self.recipe
         torch.manual_seed(recipe.seed * 1_000_003 + self.step)
-        x = crops(self.pictures.training, recipe.batch, recipe.crop, recipe.seed, self.step).to(self.device)
+        x = crops(self.pictures.training, recipe.batch, recipe.crop, recipe.seed, self.step)
+        x = x.to(self.device, memory_format=torch.channels_last)
         adversarial = self.adversary is not None and self.step >= recipe.steps
         for name in ("main", "adversary"):
             for group in self.optimisers[name].param_groups if name in self.optimisers else ():
@@ -274,7 +277,7 @@ class Run:
         if self.distance is not None:
             n = min(recipe.perceptual_crops, len(x))
             deep = self.distance(x[:n], out["x_hat"][:n])
-            loss = loss + deep
+            loss = loss + recipe.perceptual_weight * deep
         if adversarial:
             loss = loss + ADVERSARIAL_WEIGHT * generator_loss(self.adversary(out["x_hat"], out["y_hat"]))
         self.optimisers["main"].zero_grad()
