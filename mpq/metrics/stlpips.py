@@ -103,9 +103,13 @@ class STLPIPS(nn.Module):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """(n,) distances of pictures in [0, 1], (n, 3, h, w) each, h and w at least 32."""
-        pairs = zip(self.features(a), self.features(b), strict=True)
+        return self.distance(self.features(a), self.features(b))
+
+    def distance(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """(n,) distances, from features that are at hand."""
+        pairs = enumerate(zip(a, b, strict=True))
         return torch.stack(
-            [getattr(self, f"lin{i}")((fa - fb) ** 2).mean(dim=(1, 2, 3)) for i, (fa, fb) in enumerate(pairs)]
+            [getattr(self, f"lin{i}")((fa - fb) ** 2).mean(dim=(1, 2, 3)) for i, (fa, fb) in pairs]
         ).sum(0)
 
 

@@ -65,9 +65,11 @@ def measure(weights: Path, folder: Path, limit: int | None) -> Card:
             raise UserError(f"'{path}': {error}") from None
     if not samples:
         raise UserError(f"'{folder}' holds no pictures")
-    metric = stlpips()
-    ours = _quality(codec, samples, metric)
-    rivals = {name: _rival(name, ours.bpp, samples, metric) for name in RIVALS}
+    bpp = _rate(codec, samples)
+    around = {name: _around(name, bpp, samples) for name in RIVALS}
+    settings = [codec, *(setting for pair in around.values() for setting in pair)]
+    ours, *others = _qualities(settings, samples, stlpips())
+    rivals = {name: _between(bpp, others[2 * i], others[2 * i + 1]) for i, name in enumerate(around)}
     parameters = sum(p.numel() for p in codec.coder.network.parameters())
     return Card(
         weights,
@@ -83,40 +85,54 @@ def measure(weights: Path, folder: Path, limit: int | None) -> Card:
     )
 
 
-def _quality(codec: Codec, samples: list[ImageSample], metric: STLPIPS) -> Quality:
-    bits, decibels, distances = 0, [], []
-    for sample in samples:
-        try:
-            sent = codec.transmit(sample)
-        except CodecError as error:
-            raise UserError(f"{codec.spec}: {error}") from None
-        bits += sent.bitstream.bits
-        decibels.append(psnr(sample.pixels, sent.decoded.pixels))
-        with torch.inference_mode():
-            distances.append(float(metric(_tensor(sample), _tensor(sent.decoded))))
-    return Quality(bits / _pixels(samples), mean(decibels), mean(distances))
+def _rate(codec: Codec, samples: list[ImageSample]) -> float:
+    return sum(codec.encode(sample).bits for sample in samples) / _pixels(samples)
 
 
-def _rival(name: str, bpp: float, samples: list[ImageSample], metric: STLPIPS) -> Quality:
-    qualities = RIVALS[name]
+def _around(name: str, bpp: float, samples: list[ImageSample]) -> tuple[Codec, Codec]:
+    """The neighbouring qualities whose rates enclose ``bpp``; twice the lowest where none is as low."""
 
-    def rate(quality: int) -> float:
-        (codec,) = parse_codec(f"{name}:quality={quality}")
-        return sum(codec.encode(sample).bits for sample in samples) / _pixels(samples)
+    def at(quality: int) -> Codec:
+        return parse_codec(f"{name}:quality={quality}")[0]
 
-    low, high = qualities[0], qualities[-1]
-    if rate(low) >= bpp:
-        return _quality(parse_codec(f"{name}:quality={low}")[0], samples, metric)
+    low, high = RIVALS[name][0], RIVALS[name][-1]
+    if _rate(at(low), samples) >= bpp:
+        return at(low), at(low)
     while high - low > 1:  # rates grow with quality
         middle = (low + high) // 2
-        low, high = (middle, high) if rate(middle) < bpp else (low, middle)
-    below, above = (_quality(parse_codec(f"{name}:quality={q}")[0], samples, metric) for q in (low, high))
+        low, high = (middle, high) if _rate(at(middle), samples) < bpp else (low, middle)
+    return at(low), at(high)
+
+
+def _between(bpp: float, below: Quality, above: Quality) -> Quality:
+    if below.bpp == above.bpp:
+        return below
     part = math.log(bpp / below.bpp) / math.log(above.bpp / below.bpp)
     return Quality(
         bpp,
         below.psnr + part * (above.psnr - below.psnr),
         below.st_lpips + part * (above.st_lpips - below.st_lpips),
     )
+
+
+def _qualities(codecs: list[Codec], samples: list[ImageSample], metric: STLPIPS) -> list[Quality]:
+    bits = [0] * len(codecs)
+    decibels: list[list[float]] = [[] for _ in codecs]
+    distances: list[list[float]] = [[] for _ in codecs]
+    with torch.inference_mode():
+        for sample in samples:
+            features = metric.features(_tensor(sample))
+            for i, codec in enumerate(codecs):
+                try:
+                    sent = codec.transmit(sample)
+                except CodecError as error:
+                    raise UserError(f"{codec.spec}: {error}") from None
+                bits[i] += sent.bitstream.bits
+                decibels[i].append(psnr(sample.pixels, sent.decoded.pixels))
+                decoded = metric.features(_tensor(sent.decoded))
+                distances[i].append(float(metric.distance(features, decoded)))
+    pixels = _pixels(samples)
+    return [Quality(b / pixels, mean(p), mean(d)) for b, p, d in zip(bits, decibels, distances, strict=True)]
 
 
 def _pixels(samples: list[ImageSample]) -> int:
