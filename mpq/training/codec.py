@@ -221,7 +221,7 @@ class Run:
             rate, psnr = self.evaluate()
             if recipe.rate and self.state["rate"] > 0:
                 # Crops are busier than whole pictures: what counts is the rate of the latter.
-                self.state["target"] = recipe.rate * min(2.0, max(0.5, self.state["rate"] / rate))
+                self.state["target"] = recipe.rate * min(3.0, max(0.3, self.state["rate"] / rate))
             progress = self._progress(rate, psnr)
             with (self.folder / "log.jsonl").open("a") as log:
                 log.write(json.dumps(asdict(progress)) + "\n")

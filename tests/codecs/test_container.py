@@ -119,12 +119,12 @@ def test_the_largest_picture_is_not_refused() -> None:
     [
         b"\x06",  # one byte more than follow the checksum
         b"\xff\xff\xff\xff\x7f",
-        b"\xff\xff\xff\xff\xff\x01",  # numbers end within 35 bits
+        b"\x81\x80\x80\x80\x80\x00",  # a one, but numbers end within five bytes
         b"\x80",
         b"",
     ],
 )
-def test_a_length_beyond_the_file_is_refused_though_its_guard_fits(lengths: bytes) -> None:
+def test_a_length_that_cannot_be_is_refused_though_its_guard_fits(lengths: bytes) -> None:
     with pytest.raises(CodecError, match="cut or damaged"):
         unpack(file_of(b"\x02\x07\x07" + lengths, b"\0\0\0\0abcde"), 2, MODEL)
 

@@ -139,6 +139,10 @@ def one_sentence(error: BaseException, path: Path) -> str:
     return text
 
 
+def _bug(reason: str) -> Any:
+    return pytest.mark.xfail(strict=True, reason=reason)
+
+
 # ---- streams and rates
 
 
@@ -191,6 +195,19 @@ def test_pictures_sent_together_are_as_each_is_alone(spec: str, zoo: Zoo) -> Non
     assert codec.transmit_all([]) == []
 
 
+def test_pictures_that_are_too_many_to_hold_at_once_are_sent_all_the_same(
+    zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec, pictures = codec_of(FACTORIZED), [sample(*size, seed=3) for size in [*SIZES, *SIZES[::-1]]]
+    whole = codec.transmit_all(pictures)
+    monkeypatch.setattr("mpq.codecs.learned.WALK_PIXELS", 5_000)  # fewer than the largest has
+    parts = codec.transmit_all(pictures)
+    for one, other in zip(whole, parts, strict=True):
+        assert isinstance(one, Transmission) and isinstance(other, Transmission)
+        assert one.bitstream == other.bitstream
+        assert np.array_equal(one.decoded.pixels, other.decoded.pixels)
+
+
 # ---- spot checks
 
 
@@ -229,6 +246,22 @@ def test_an_encoder_that_holds_another_picture_is_found_out(zoo: Zoo) -> None:
     good, bad = codec.transmit_all([other, checked])
     assert isinstance(good, Transmission)
     assert isinstance(bad, CodecError) and "another picture than the encoder holds" in str(bad)
+
+
+@_bug("whatever coder.compress raises ends the whole block, where Codec.transmit_all promises otherwise")
+def test_a_picture_that_cannot_be_coded_costs_nobody_else(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = codec_of(FACTORIZED)
+    coder, compress = codec.coder, codec.coder.compress
+
+    def short_of_memory(latents: Any) -> Any:
+        if any(y.shape[3] > 4 for y in latents):
+            raise MemoryError
+        return compress(latents)
+
+    monkeypatch.setattr(coder, "compress", short_of_memory)
+    one, wide, other = codec.transmit_all([sample(16, 16), sample(160, 16), sample(32, 48)])
+    assert isinstance(wide, CodecError)
+    assert isinstance(one, Transmission) and isinstance(other, Transmission)
 
 
 # ---- streams that are not what they should be
@@ -450,10 +483,6 @@ def _nan(zoo: Zoo, path: Path) -> None:
     tensors = torch.load(zoo.file(FACTORIZED), weights_only=True)
     kept = {k: v for k, v in tensors.items() if not k.endswith(("_quantized_cdf", "_offset", "_cdf_length"))}
     torch.save({k: v * torch.nan if v.is_floating_point() else v for k, v in kept.items()}, path)
-
-
-def _bug(reason: str) -> Any:
-    return pytest.mark.xfail(strict=True, reason=reason)
 
 
 UNSAFE = "torch's first line advises to load the file unsafely"

@@ -159,17 +159,15 @@ def test_damaged_streams_decode_to_something_and_do_not_crash(conditional: Gauss
 
 
 @pytest.mark.xfail(
-    strict=True,
+    strict=False,  # what lies beyond the stream in memory is not ours to say
     reason="a bypass announces up to 15 nibbles more for each nibble of ones, and SPARE covers 64 bytes of them",
 )
-@pytest.mark.parametrize("length", [1_000_000, 10_000_000])
-def test_a_stream_of_ones_announces_much_and_is_not_read_beyond(
-    conditional: GaussianConditional, length: int
-) -> None:
+def test_a_stream_of_ones_announces_much_and_is_not_read_beyond(conditional: GaussianConditional) -> None:
     def work() -> None:
-        # Sixteen ones begin a number that no table holds, whose length the following ones draw out.
-        stream = b"\xff" * 6 + b"\0\0" + b"\xff" * length
-        assert Tables(conditional).decode(stream, np.zeros(3, np.int32)).shape == (3,)
+        for length in (1_000_000, 3_000_000, 10_000_000):
+            # Sixteen ones begin a number that no table holds, whose length the following ones draw out.
+            stream = b"\xff" * 6 + b"\0\0" + b"\xff" * length
+            assert Tables(conditional).decode(stream, np.zeros(3, np.int32)).shape == (3,)
 
     assert survives(work)
 
@@ -217,6 +215,15 @@ def test_a_scales_row_is_compressais_on_and_beside_every_entry(conditional: Gaus
 def test_any_scales_row_is_compressais(conditional: GaussianConditional, scales: list[float]) -> None:
     values = torch.tensor(scales, dtype=torch.float32).view(1, 1, 1, -1)
     assert torch.equal(Scales(conditional).indexes(values), build_indexes(conditional, values))
+
+
+def test_a_bound_above_the_first_entries_makes_them_one_row() -> None:
+    model = GaussianConditional(None, scale_bound=0.5)
+    model.update_scale_table(get_scale_table())
+    scales = torch.linspace(-1, 2, 301)
+    found = Scales(model).indexes(scales)
+    assert torch.equal(found, build_indexes(model, scales))
+    assert len(found[scales < 0.5].unique()) == 1 and int(found[0]) > 5
 
 
 def test_scales_cut_out_of_a_larger_tensor_are_no_different(conditional: GaussianConditional) -> None:
