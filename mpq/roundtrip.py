@@ -41,7 +41,8 @@ def roundtrip(path: Path, codec: Codec, model: Classifier | None, folder: Path) 
         raise UserError(f"'{path}' cannot be read: {error.strerror}") from None
     except (SampleError, CodecError) as error:
         raise UserError(f"'{path}': {error}") from None
-    name = f"{path.stem}.{codec.spec.replace(':', '-').replace(',', '-')}"
+    # A setting may hold a path, of weights.
+    name = f"{path.stem}.{''.join(c if c.isalnum() or c in '._=+-' else '-' for c in codec.spec)}"
     files = folder / f"{name}{codec.extension}", folder / f"{name}.decoded.png"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -249,6 +249,8 @@ def ready_codecs(specs: Sequence[str], weights: Mapping[str, Path] = MappingProx
                 asked.notes.extend(codec.prepare())
                 asked.codecs.append(codec)
             except UserError as error:
+                if codec.values.get("weights"):
+                    raise  # not lacking but wrong: the user named this file
                 lacking.setdefault(codec.name, []).append(str(error))
     for name, sentences in lacking.items():
         more = f" ({name}: the same goes for {len(sentences) - 1} more settings)" if sentences[1:] else ""

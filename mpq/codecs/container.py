@@ -1,6 +1,6 @@
 """The file of a learned codec: streams, and what it takes to tell that they decode to what was meant.
 
-    byte      1 the version, shifted left by one; the lowest bit says "exact" arithmetic (autoregressive.py)
+    byte      the version, 1
     varints   width, height, and the length of each stream but the last
     2 bytes   CRC-16 of all other bytes, begun with the model's id: damaged, cut or another model's
     4 bytes   CRC-32 of the symbols: decoded on a machine where the entropy parameters come out otherwise
@@ -32,7 +32,6 @@ class Container:
     height: int
     streams: tuple[bytes, ...]
     checksum: int
-    exact: bool
 
 
 def checksum(symbols: Sequence[np.ndarray]) -> int:
@@ -45,7 +44,7 @@ def checksum(symbols: Sequence[np.ndarray]) -> int:
 
 def pack(content: Container, model: bytes) -> bytes:
     """model: an id of the weights; it is not stored, but bytes of another model do not unpack."""
-    head = bytes([VERSION << 1 | content.exact])
+    head = bytes([VERSION])
     for number in (content.width, content.height, *(len(stream) for stream in content.streams[:-1])):
         head += _varint(number)
     tail = content.checksum.to_bytes(4, "little") + b"".join(content.streams)
@@ -56,7 +55,7 @@ def unpack(data: bytes, streams: int, model: bytes) -> Container:
     """Raises CodecError where the bytes are not a whole file of this model with so many streams."""
     if not data:
         raise CodecError("an empty bitstream")
-    if data[0] >> 1 != VERSION:
+    if data[0] != VERSION:
         raise CodecError(f"not a bitstream of a learned codec (its first byte is {data[0]})")
     position, numbers = 1, []
     for _ in range(1 + streams):
@@ -72,7 +71,7 @@ def unpack(data: bytes, streams: int, model: bytes) -> Container:
     for length in [*lengths, len(tail) - 4 - sum(lengths)]:
         parts.append(tail[start : start + length])
         start += length
-    return Container(width, height, tuple(parts), int.from_bytes(tail[:4], "little"), bool(data[0] & 1))
+    return Container(width, height, tuple(parts), int.from_bytes(tail[:4], "little"))
 
 
 def _guard(model: bytes, head: bytes, tail: bytes) -> bytes:

@@ -28,15 +28,21 @@ class _PublishedHiFiC(LearnedCodec):
 
     def load(self, path: Path) -> Coder:
         from mpq.networks.coders import HiFiCCoder
+        from mpq.networks.entropy import make_tables
         from mpq.networks.hific import load_checkpoint
 
         network = load_checkpoint(path)
-        network.update()
+        make_tables(network, path)
         return HiFiCCoder(network)
 
     def prepare(self) -> list[str]:
         notes = super().prepare()
-        return notes if self.values["weights"] else [*notes, f"{self.spec}: weights under {self.licence}"]
+        if not self.values["weights"]:
+            return [*notes, f"{self.spec}: weights under {self.licence}"]
+        shape = self.coder.network.shape
+        if (shape.base, shape.latent, shape.hyper) != (60, 220, 320):
+            notes.append(f"{self.spec}: this HiFiC is not of the published size, but {shape}")
+        return notes
 
     @classmethod
     def at_hand(cls) -> list[str | float]:

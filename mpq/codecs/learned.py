@@ -15,7 +15,7 @@ import numpy as np
 from mpq.codecs.base import Bitstream, Codec, CodecError, Parameter, Transmission, parse_codec
 from mpq.codecs.container import Container, checksum, pack, unpack
 from mpq.paths import user_path
-from mpq.samples import ImageSample
+from mpq.samples import MAX_PIXELS, ImageSample
 from mpq.weights.sources import cached, sha256_of
 
 if TYPE_CHECKING:
@@ -109,7 +109,10 @@ class LearnedCodec(Codec):
 
         coder = self.coder
         with torch.inference_mode():
-            (coded,) = coder.compress([self._latents(coder, sample)])
+            try:
+                (coded,) = coder.compress([self._latents(coder, sample)])
+            except ValueError as error:
+                raise CodecError(f"{self.spec}: {error}") from error
         return self._bitstream(sample, coded)
 
     def decode(self, data: bytes) -> ImageSample:
@@ -117,10 +120,11 @@ class LearnedCodec(Codec):
 
         coder = self.coder
         content = unpack(data, coder.streams, self._model_id)
+        rows, columns = coder.latent_size(content.height, content.width)
+        if 256 * rows * columns > 2 * MAX_PIXELS:
+            raise CodecError(f"the bitstream claims {content.width} × {content.height} pixels")
         with torch.inference_mode():
-            coded = coder.decompress(
-                list(content.streams), content.height, content.width, exact=content.exact
-            )
+            coded = coder.decompress(list(content.streams), content.height, content.width)
             if checksum(coded.symbols) != content.checksum:
                 raise CodecError(
                     "the bitstream decodes to other latents than were encoded: "
@@ -155,18 +159,18 @@ class LearnedCodec(Codec):
                 start = time.perf_counter()
                 try:
                     latents[i] = self._latents(coder, sample)
-                except (CodecError, RuntimeError, MemoryError) as error:
+                except Exception as error:  # memory, say: it costs this picture, not the block
                     results[i] = _as_codec_error(error)
                 spent[i] = time.perf_counter() - start
             start = time.perf_counter()
-            coded = dict(zip(latents, coder.compress(list(latents.values())), strict=True)) if latents else {}
+            coded = _compressed(coder, latents, results)
             together = time.perf_counter() - start
             positions = sum(y.shape[2] * y.shape[3] for y in latents.values())
             for i, content in coded.items():
                 share = together * latents[i].shape[2] * latents[i].shape[3] / positions
                 try:
                     results[i] = self._handed_over(coder, samples[i], content, spent[i] + share)
-                except (CodecError, RuntimeError, MemoryError) as error:
+                except Exception as error:
                     results[i] = _as_codec_error(error)
         return [results[i] for i in range(len(samples))]
 
@@ -197,9 +201,7 @@ class LearnedCodec(Codec):
         return latents
 
     def _bitstream(self, sample: ImageSample, coded: Coded) -> Bitstream:
-        content = Container(
-            sample.width, sample.height, tuple(coded.strings), checksum(coded.symbols), coded.exact
-        )
+        content = Container(sample.width, sample.height, tuple(coded.strings), checksum(coded.symbols))
         return Bitstream(pack(content, self._model_id), 8 * sum(map(len, coded.strings)))
 
     @staticmethod
@@ -211,6 +213,24 @@ class LearnedCodec(Codec):
         return ImageSample(pixels)
 
 
+def _compressed(
+    coder: Coder, latents: dict[int, torch.Tensor], results: dict[int, Transmission | CodecError]
+) -> dict[int, Coded]:
+    """All together; where that fails, each alone, so that only the culprit's failure is put into ``results``."""
+    if not latents:
+        return {}
+    try:
+        return dict(zip(latents, coder.compress(list(latents.values())), strict=True))
+    except Exception:
+        coded = {}
+        for i, y in latents.items():
+            try:
+                (coded[i],) = coder.compress([y])
+            except Exception as error:
+                results[i] = _as_codec_error(error)
+        return coded
+
+
 def spot_checked(sample: ImageSample) -> bool:
     """Drawn by the picture's content, so that every codec and every run checks the same ones."""
     return zlib.crc32(sample.pixels.tobytes()) % SPOT_CHECK == 0
@@ -220,7 +240,7 @@ def _as_codec_error(error: Exception) -> CodecError:
     return error if isinstance(error, CodecError) else CodecError(f"{type(error).__name__}: {error}")
 
 
-_resident: OrderedDict[tuple[str, str, int], tuple[Coder, int]] = OrderedDict()
+_resident: OrderedDict[tuple[Any, ...], tuple[Coder, int]] = OrderedDict()
 
 
 def _coder(codec: LearnedCodec, path: Path) -> Coder:
@@ -231,7 +251,8 @@ def _coder(codec: LearnedCodec, path: Path) -> Coder:
         stamp = path.stat().st_mtime_ns
     except OSError as error:
         raise UserError(f"the weights '{path}' cannot be read: {error.strerror}") from None
-    key = codec.name, str(path), stamp
+    setting = tuple(value for name, value in codec.values.items() if name != "weights")
+    key = codec.name, setting, str(path), stamp
     if key not in _resident:
         coder = codec.load(path)
         size = sum(p.numel() * p.element_size() for p in coder.network.parameters())

@@ -20,16 +20,22 @@ class Trained(LearnedCodec):
     name = "trained"
     summary = "weights of your own, from mpq train codec"
     parameters: ClassVar[tuple[Parameter, ...]] = (WEIGHTS,)
+    architecture: ClassVar[str] = ""
+    """What its weights must be of; '' where any will do."""
 
     def published(self) -> Path:
         raise UserError(f"{self.name} needs a file that mpq train codec wrote: {self.name}:weights=FILE")
 
     def load(self, path: Path) -> Coder:
         from mpq.networks import coders, trained
+        from mpq.networks.entropy import make_tables
 
+        architecture, _, _ = trained.read_header(path)
+        if self.architecture not in ("", architecture):
+            raise UserError(f"{path} holds a {architecture}, and {self.name} is a {self.architecture}")
         network = trained.load(path)
-        network.update()
-        if network.__class__.__name__ == "HiFiC":
+        make_tables(network, path)
+        if architecture == "hific":
             return coders.HiFiCCoder(network)
         return coders.HyperpriorCoder(network, means=True)
 
@@ -49,6 +55,7 @@ class HyperpriorTiny(_Embedded):
         WEIGHTS,
     )
     ladder = "rate=0.1,0.2,0.4"
+    architecture = "mean-scale-hyperprior"
 
 
 class HiFiCTiny(_Embedded):
@@ -59,3 +66,4 @@ class HiFiCTiny(_Embedded):
         WEIGHTS,
     )
     ladder = "rate=0.1,0.2"
+    architecture = "hific"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpq.codecs.base import Parameter
 from mpq.codecs.learned import WEIGHTS, LearnedCodec
+from mpq.errors import UserError
 from mpq.weights.sources import from_url, load_strictly, read_tensors, unlike_its_name
 
 if TYPE_CHECKING:
@@ -50,8 +51,12 @@ class ZooCodec(LearnedCodec):
         from compressai.zoo.pretrained import load_pretrained
 
         from mpq.networks import autoregressive, coders
+        from mpq.networks.entropy import make_tables
 
-        tensors = remap_old_keys("entropy_bottleneck", load_pretrained(read_tensors(path)))
+        try:
+            tensors = remap_old_keys("entropy_bottleneck", load_pretrained(read_tensors(path)))
+        except IndexError:  # CompressAI takes names apart without looking
+            raise UserError(f"{path} does not fit {self.spec}: its names are not the zoo's") from None
         network = self.architecture()
         for name, buffer in list(network.named_buffers()):
             if name.endswith(TABLES):
@@ -60,7 +65,7 @@ class ZooCodec(LearnedCodec):
                 kept = tensors.setdefault(name, buffer)
                 setattr(network.get_submodule(owner), table, kept.clone())
         load_strictly(network, tensors, path, self.spec)
-        network.eval().requires_grad_(False).update()
+        make_tables(network.eval().requires_grad_(False), path)
         if self.coder_class == "AutoregressiveCoder":
             return autoregressive.AutoregressiveCoder(network)
         if self.coder_class == "FactorizedCoder":

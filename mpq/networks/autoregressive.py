@@ -3,20 +3,18 @@
 A latent's entropy parameters depend on its twelve decoded neighbours above and to the left, in a 5×5 window.
 CompressAI goes position by position in raster order. But positions with equal w + 3h need nothing from each
 other, so a picture of 16×16 latents takes 61 steps instead of 256, and all pictures of a block, of whatever
-sizes, share each step's matrix products. Only then are the symbols put into raster order and range-coded.
-A decoder must follow the stream and cannot jump ahead; it gains from small products and small tables.
+sizes, share each step's convolutions. Only then are the symbols put into raster order and range-coded.
+A decoder must follow the stream and cannot jump ahead; it gains from smaller windows and tables.
 
-Two arithmetics. Ours takes matrix products over the twelve taps, always of at least ``ROWS`` rows, because
-the last bit of a product depends on how many there are up to about that many. CompressAI's convolves one
-window at a time; its last bits differ. That matters only where a scale lies so near to the border of two
-table rows, or a latent so near to the middle between two integers, that the last bits decide: a picture with
-such a place is walked again with CompressAI's arithmetic, and its stream says so. Hence what is encoded here
-is what CompressAI encodes, and what CompressAI encoded is decoded with its own arithmetic (``exact=True``).
+Encoder and decoder must agree on entropy parameters to the last bit, and with CompressAI's too, which
+convolves one window at a time. A sum of many products depends on their order, which libraries choose by the
+shapes they are given. So the shapes used here are few, and each is tried when a network is loaded: it must
+give what one window at a time gives, bit for bit, or it is not used (see ``Parameters``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -29,94 +27,75 @@ from torch.nn import functional
 from mpq.networks.coders import Coded, Coder, Scales, _Bottleneck, one_thread
 from mpq.networks.entropy import Decoder
 
-ROWS = 16
-MARGIN = 2.0**-21
-"""How far two arithmetics may be apart, relative to the largest latent (at least 2): twice what was seen."""
-TAPS = [
-    (-2, -2),
-    (-2, -1),
-    (-2, 0),
-    (-2, 1),
-    (-2, 2),
-    (-1, -2),
-    (-1, -1),
-    (-1, 0),
-    (-1, 1),
-    (-1, 2),
-    (0, -2),
-    (0, -1),
-]
-"""(rows, columns) from a position to the neighbours that a 5×5 mask of type A lets through."""
+WINDOW = [(dy, dx) for dy in (-2, -1, 0) for dx in (-2, -1, 0, 1, 2)]
+"""(rows, columns) from a position to the upper part of its 5×5 window: the mask hides all that lies below."""
+
+WIDE = (2, 4, 8, 12, 16, 32, 64)
+"""How many windows may lie side by side in one convolution."""
+
+TOGETHER = (1, 2, 4, 8, 12, 15)
+"""How many positions may share the 1×1 convolutions that follow: beyond about 15, other kernels take over."""
 
 
-class _Products:
-    """Entropy parameters of many positions at once, from products of at least ``ROWS`` rows."""
+class Parameters:
+    """Entropy parameters of many positions at once: CompressAI's numbers, to the last bit.
 
-    def __init__(self, network: Any) -> None:
-        context = network.context_prediction
-        weight = (context.weight * context.mask).detach()
-        taps = [weight[:, :, 2 + dy, 2 + dx] for dy, dx in TAPS]
-        self.context_weight = torch.cat(taps, dim=1).t().contiguous()
-        self.context_bias = context.bias.detach()
-        self.layers = [
-            (layer.weight.detach().flatten(1).t().contiguous(), layer.bias.detach())
-            if hasattr(layer, "weight")
-            else layer
-            for layer in network.entropy_parameters
-        ]
-
-    def __call__(self, neighbours: Tensor, hyper: Tensor) -> Tensor:
-        """neighbours: (n, 12, M); hyper: (n, 2M) -> (n, 2M): scales, then means."""
-        n = len(neighbours)
-        if n < ROWS:
-            neighbours = functional.pad(neighbours, (0, 0, 0, 0, 0, ROWS - n))
-            hyper = functional.pad(hyper, (0, 0, 0, ROWS - n))
-        context = torch.addmm(self.context_bias, neighbours.flatten(1), self.context_weight)
-        x = torch.cat([hyper, context], dim=1)
-        for layer in self.layers:
-            x = torch.addmm(layer[1], x, layer[0]) if isinstance(layer, tuple) else layer(x)
-        return x[:n]
-
-
-class _Windows:
-    """CompressAI's own numbers: what its convolutions give for one 5×5 window at a time.
-
-    Many windows may share a call as long as no bit changes. How many depends on the machine's kernels, so it
-    is tried out once.
+    Windows lie side by side in one wide picture that is convolved with a stride of five: kernels add up each
+    output in the same order whether there is one or are many, mostly. What "mostly" means on this machine is
+    tried out here; where nothing faster agrees, it is one window at a time.
     """
-
-    TRIALS = 70
 
     def __init__(self, network: Any) -> None:
         context = network.context_prediction
         self.weight = (context.weight * context.mask).detach()
+        self.upper = self.weight[:, :, :3].contiguous()
         self.bias = context.bias.detach()
         self.entropy_parameters = network.entropy_parameters
-        self.windows_a_call = self.parameters_a_call = 1
         channels = self.weight.shape[1]
         random = torch.Generator().manual_seed(0)
-        neighbours = torch.randn(self.TRIALS, len(TAPS), channels, generator=random)
-        hyper = torch.randn(self.TRIALS, 2 * channels, generator=random)
+        windows = torch.randn(max(WIDE), len(WINDOW), channels, generator=random)
+        hyper = torch.randn(max(WIDE), 2 * channels, 1, 1, generator=random)
         with torch.no_grad(), one_thread():
-            published = self(neighbours, hyper)
-            self._try(neighbours, hyper, published, windows_a_call=64)
-            for many in (8, 4, 2):
-                self._try(neighbours, hyper, published, parameters_a_call=max(many, self.parameters_a_call))
+            contexts = torch.cat([self._published(window) for window in windows.split(1)])
+            both = torch.cat((hyper, contexts), dim=1)
+            gaussian = torch.cat([self.entropy_parameters(one) for one in both.split(1)])
+            self.wide = [n for n in WIDE if torch.equal(self._wide(windows[:n]), contexts[:n])]
+            self.together = [
+                n for n in TOGETHER if torch.equal(self.entropy_parameters(both[:n]), gaussian[:n])
+            ]
 
-    def _try(self, neighbours: Tensor, hyper: Tensor, published: Tensor, **change: Any) -> None:
-        kept = {name: getattr(self, name) for name in change}
-        self.__dict__.update(change)
-        if not torch.equal(self(neighbours, hyper), published):
-            self.__dict__.update(kept)
+    def __call__(self, windows: Tensor, hyper: Tensor) -> Tensor:
+        """windows: (n, 15, M), as WINDOW orders them; hyper: (n, 2M) -> (n, 2M): scales, then means."""
+        if self.wide:
+            contexts = torch.cat([self._wide(part)[:kept] for part, kept in _calls(windows, self.wide)])
+        else:
+            contexts = torch.cat([self._published(window) for window in windows.split(1)])
+        both = torch.cat((hyper[:, :, None, None], contexts), dim=1)
+        parts = [self.entropy_parameters(part)[:kept] for part, kept in _calls(both, self.together)]
+        return torch.cat(parts)[:, :, 0, 0]
 
-    def __call__(self, neighbours: Tensor, hyper: Tensor) -> Tensor:
-        windows = neighbours.new_zeros(len(neighbours), neighbours.shape[2], 5, 5)
-        for tap, (dy, dx) in enumerate(TAPS):
-            windows[:, :, 2 + dy, 2 + dx] = neighbours[:, tap]
-        parts = windows.split(self.windows_a_call)
-        contexts = torch.cat([functional.conv2d(part, self.weight, self.bias) for part in parts])
-        both = torch.cat((hyper[:, :, None, None], contexts), dim=1).split(self.parameters_a_call)
-        return torch.cat([self.entropy_parameters(part) for part in both])[:, :, 0, 0]
+    def _wide(self, windows: Tensor) -> Tensor:
+        """(n, 15, M) -> (n, 2M, 1, 1)."""
+        n, _, channels = windows.shape
+        side_by_side = windows.view(n, 3, 5, channels).permute(3, 1, 0, 2).reshape(1, channels, 3, 5 * n)
+        contexts = functional.conv2d(side_by_side, self.upper, self.bias, stride=(1, 5))
+        return contexts[0, :, 0].t()[:, :, None, None]
+
+    def _published(self, window: Tensor) -> Tensor:
+        """One window as CompressAI convolves it: (1, 15, M) -> (1, 2M, 1, 1)."""
+        whole = functional.pad(window.view(1, 3, 5, -1).permute(0, 3, 1, 2), (0, 0, 0, 2)).contiguous()
+        return functional.conv2d(whole, self.weight, self.bias)
+
+
+def _calls(rows: Tensor, sizes: Sequence[int]) -> Iterator[tuple[Tensor, int]]:
+    """``rows`` in parts of the ``sizes`` (ascending), the last filled up with zeros; and how many rows are real."""
+    start, largest = 0, sizes[-1]
+    while start < len(rows):
+        part = rows[start : start + largest]
+        size = next(n for n in sizes if n >= len(part))
+        missing = size - len(part)
+        yield (functional.pad(part, [0, 0] * (part.ndim - 1) + [0, missing]) if missing else part), len(part)
+        start += largest
 
 
 @dataclass
@@ -146,8 +125,9 @@ class _Field:
         return (self.start + rows * self.stride + columns).flatten()
 
     @cached_property
-    def taps(self) -> Tensor:
-        return torch.tensor([dy * self.stride + dx for dy, dx in TAPS])
+    def window(self) -> Tensor:
+        """From a position's row in the buffer to those of its window."""
+        return torch.tensor([dy * self.stride + dx for dy, dx in WINDOW])
 
 
 def _fields(sizes: Sequence[tuple[int, int]]) -> list[_Field]:
@@ -167,48 +147,40 @@ class AutoregressiveCoder(Coder):
         super().__init__(network)
         self.bottleneck = _Bottleneck(network.entropy_bottleneck)
         self.scales = Scales(network.gaussian_conditional)
-        self._products, self._windows = _Products(network), _Windows(network)
+        self.entropy = Parameters(network)
 
     def analyse(self, picture: Tensor) -> Tensor:
         return self.network.g_a(self.padded(picture))
 
-    def compress(self, latents: Sequence[Tensor], *, exact: bool = False) -> list[Coded]:
+    def compress(self, latents: Sequence[Tensor]) -> list[Coded]:
         with one_thread():
             sides = [self.bottleneck.compress(self.network.h_a(y)) for y in latents]
-            hyper = [self.network.h_s(z_hat) for _, _, z_hat in sides]
-            walked = dict(enumerate(self._walk(latents, hyper, exact)))
-            again = [i for i, y in enumerate(latents) if not exact and self._ambiguous(_rows(y), *walked[i])]
-            if again:
-                anew = self._walk([latents[i] for i in again], [hyper[i] for i in again], True)
-                walked |= dict(zip(again, anew, strict=True))
+            walked = self._walk(latents, [self.network.h_s(z_hat) for _, _, z_hat in sides])
             coded = []
-            for i, (y, (z_stream, z_symbols, _)) in enumerate(zip(latents, sides, strict=True)):
-                symbols, y_hat, scales = walked[i]
+            for y, side, (symbols, y_hat, scales) in zip(latents, sides, walked, strict=True):
                 stream = self.scales.tables.encode(symbols.numpy(), self.scales.indexes(scales).numpy())
                 height, width = y.shape[2:]
                 coded.append(
                     Coded(
-                        [stream, z_stream],
-                        [symbols.t().reshape(-1, height, width).numpy(), z_symbols],
+                        [stream, side[0]],
+                        [symbols.t().reshape(-1, height, width).numpy(), side[1]],
                         _picture(y_hat, height, width),
-                        exact or i in again,
                     )
                 )
         return coded
 
     def _walk(
-        self, latents: Sequence[Tensor], hyper: Sequence[Tensor], exact: bool
+        self, latents: Sequence[Tensor], hyper: Sequence[Tensor]
     ) -> list[tuple[Tensor, Tensor, Tensor]]:
         """For each picture: symbols, y_hat and scales, (h·w, M) in raster order."""
         fields = _fields([(y.shape[2], y.shape[3]) for y in latents])
-        parameters = self._windows if exact else self._products
         y = torch.cat([_rows(value) for value in latents])
         p = torch.cat([_rows(value) for value in hyper])
         channels = y.shape[1]
         buffer = y.new_zeros(fields[-1].start + fields[-1].padded, channels)
         scales, symbols = torch.empty_like(y), torch.empty(y.shape, dtype=torch.int32)
-        for positions, places, neighbours in _waves(fields):
-            gaussian = parameters(buffer[neighbours], p[positions])
+        for positions, places, windows in _waves(fields):
+            gaussian = self.entropy(buffer[windows], p[positions])
             means = gaussian[:, channels:]
             rounded = torch.round(y[positions] - means)
             buffer[places] = rounded + means
@@ -217,47 +189,38 @@ class AutoregressiveCoder(Coder):
         ends = [slice(f.first, f.first + f.height * f.width) for f in fields]
         return [(symbols[s], buffer[f.positions], scales[s]) for f, s in zip(fields, ends, strict=True)]
 
-    def _ambiguous(self, y: Tensor, symbols: Tensor, y_hat: Tensor, scales: Tensor) -> bool:
-        """Could another arithmetic's last bits choose another row, or round to another integer?"""
-        margin = MARGIN * max(2.0, float(y_hat.abs().max()))
-        rows = [self.scales.indexes(scales + d) for d in (-margin, margin)]
-        fractions = y - (y_hat - symbols)
-        return not torch.equal(*rows) or bool(((fractions - symbols).abs() > 0.5 - margin).any())
-
-    def decompress(self, strings: list[bytes], height: int, width: int, *, exact: bool = False) -> Coded:
+    def decompress(self, strings: list[bytes], height: int, width: int) -> Coded:
         with one_thread():
             rows, columns = self.latent_size(height, width)
             z_symbols, z_hat = self.bottleneck.decompress(strings[1], rows // 4, columns // 4)
             hyper = _rows(self.network.h_s(z_hat))
             (field,) = _fields([(rows, columns)])
-            parameters = self._windows if exact else self._products
             channels = hyper.shape[1] // 2
             buffer = hyper.new_zeros(field.padded, channels)
             symbols = np.empty((len(hyper), channels), dtype=np.int32)
             decoder = Decoder(self.scales.tables, strings[0], symbols.size)
-            neighbours = field.positions[:, None] + field.taps
+            windows = field.positions[:, None] + field.window
             for i, place in enumerate(field.positions.tolist()):
-                gaussian = parameters(buffer[neighbours[i]][None], hyper[i : i + 1])
+                gaussian = self.entropy(buffer[windows[i]][None], hyper[i : i + 1])
                 symbols[i] = decoder.take(self.scales.indexes(gaussian[0, :channels]).numpy())
                 buffer[place] = torch.from_numpy(symbols[i]).float() + gaussian[0, channels:]
             return Coded(
                 strings,
                 [symbols.T.reshape(-1, field.height, field.width), z_symbols],
                 _picture(buffer[field.positions], field.height, field.width),
-                exact,
             )
 
 
 def _waves(fields: Sequence[_Field]) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Steps in order: positions among all pictures', their rows in the buffer, and their neighbours' rows."""
+    """Steps in order: positions among all pictures', their rows in the buffer, and their windows' rows."""
     when = torch.cat(
         [(torch.arange(f.height)[:, None] * 3 + torch.arange(f.width)).flatten() for f in fields]
     )
     places = torch.cat([f.positions for f in fields])
-    neighbours = torch.cat([f.positions[:, None] + f.taps for f in fields])
+    windows = torch.cat([f.positions[:, None] + f.window for f in fields])
     order = torch.argsort(when, stable=True)
     steps = order.split(torch.bincount(when).tolist())
-    return [(positions, places[positions], neighbours[positions]) for positions in steps]
+    return [(positions, places[positions], windows[positions]) for positions in steps]
 
 
 def _rows(value: Tensor) -> Tensor:

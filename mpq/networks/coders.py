@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,14 +26,12 @@ class Coded:
     """One picture's streams and what they decode to.
 
     strings: y's stream, then z's where there is one, as CompressAI orders them. symbols: the integers that
-    they hold, (channels, h, w) int32 each. y_hat: (1, M, h, w), what the synthesis takes. exact: the entropy
-    parameters were computed position by position, as CompressAI does (see autoregressive.py).
+    they hold, (channels, h, w) int32 each. y_hat: (1, M, h, w), what the synthesis takes.
     """
 
     strings: list[bytes]
     symbols: list[np.ndarray]
     y_hat: Tensor
-    exact: bool = field(default=False)
 
 
 @contextmanager
@@ -67,7 +65,7 @@ class Coder(ABC):
         """Codes many pictures' y."""
 
     @abstractmethod
-    def decompress(self, strings: list[bytes], height: int, width: int, *, exact: bool = False) -> Coded:
+    def decompress(self, strings: list[bytes], height: int, width: int) -> Coded:
         """height, width: of the picture before padding."""
 
     def padded(self, picture: Tensor) -> Tensor:
@@ -138,7 +136,7 @@ class FactorizedCoder(Coder):
             for stream, symbols, y_hat in map(self.bottleneck.compress, latents)
         ]
 
-    def decompress(self, strings: list[bytes], height: int, width: int, *, exact: bool = False) -> Coded:
+    def decompress(self, strings: list[bytes], height: int, width: int) -> Coded:
         symbols, y_hat = self.bottleneck.decompress(strings[0], *self.latent_size(height, width))
         return Coded(strings, [symbols], y_hat)
 
@@ -191,7 +189,7 @@ class HyperpriorCoder(Coder):
                 coded.append(Coded([stream, z_stream], [symbols[0].numpy(), z_symbols], y_hat))
         return coded
 
-    def decompress(self, strings: list[bytes], height: int, width: int, *, exact: bool = False) -> Coded:
+    def decompress(self, strings: list[bytes], height: int, width: int) -> Coded:
         with one_thread():
             rows, columns = self.latent_size(height, width)
             z_symbols, z_hat = self.bottleneck.decompress(strings[1], rows // 4, columns // 4)

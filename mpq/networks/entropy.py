@@ -6,13 +6,47 @@ Here each call gets only the rows that its symbols use, which changes no byte.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from compressai.ans import BufferedRansEncoder, RansDecoder
+from compressai.entropy_models.entropy_models import EntropyModel
+from torch import nn
+
+from mpq.errors import UserError, first_line
+
+PRECISION = 16
+"""Bits of a frequency, in CompressAI's coder: a distribution cannot have more than 2¹⁶ symbols."""
 
 SPARE = 64
-"""Zero bytes put behind a stream: the decoder reads on where a damaged stream has it look for more."""
+"""Zero bytes put behind a stream, and more for each of its bytes and symbols: where a damaged or crafted stream
+has the decoder look for more, it finds zeros there instead of another's memory. A nibble can announce fifteen."""
+
+LARGEST = 1 << 26
+"""Symbols beyond this in magnitude are refused: CompressAI's encoder never returns from some of them."""
+
+
+def make_tables(network: nn.Module, path: Path) -> None:
+    """Runs ``update()``, which fills what tables a file did not bring. Raises UserError for weights without any.
+
+    path: whose weights they are. A damaged file can ask for tables that no memory holds.
+    """
+    models = [module for module in network.modules() if isinstance(module, EntropyModel)]
+    for model in models:
+        if (quantiles := getattr(model, "quantiles", None)) is not None:
+            spread = quantiles[:, 0, 2] - quantiles[:, 0, 0]
+            if not bool(((spread > 0) & (spread < 1 << PRECISION)).all()):
+                raise UserError(f"{path} holds a prior whose quantiles are none")
+    try:
+        network.update()  # type: ignore[operator]
+        for model in models:
+            rows = len(model.scale_table) if hasattr(model, "scale_table") else model.channels
+            sizes = [len(model._quantized_cdf), len(model._cdf_length), len(model._offset)]
+            if sizes != [rows] * 3 or not bool((model._cdf_length <= model._quantized_cdf.shape[1]).all()):
+                raise UserError(f"{path} holds {sizes[0]} rows of frequencies where {rows} belong")
+    except (ValueError, RuntimeError, IndexError, TypeError) as error:
+        raise UserError(f"{path} holds weights that no tables follow from: {first_line(error)}") from None
 
 
 class Tables:
@@ -27,10 +61,11 @@ class Tables:
 
     def used(self, indexes: np.ndarray) -> tuple[list[int], list[list[int]], list[int], list[int]]:
         """``indexes`` renumbered over the rows that they use, and those rows, their lengths and offsets."""
-        used, renumbered = np.unique(indexes, return_inverse=True)
-        rows = used.tolist()
+        present = np.bincount(indexes.reshape(-1), minlength=len(self.rows)) > 0
+        rows = np.flatnonzero(present).tolist()
+        renumbered = (np.cumsum(present) - 1)[indexes.reshape(-1)]
         return (
-            renumbered.reshape(-1).tolist(),
+            renumbered.tolist(),
             [self.rows[i] for i in rows],
             [self.lengths[i] for i in rows],
             [self.offsets[i] for i in rows],
@@ -38,6 +73,9 @@ class Tables:
 
     def encode(self, symbols: np.ndarray, indexes: np.ndarray) -> bytes:
         """symbols, indexes (which row a symbol is coded with): integers of one shape, coded in C order."""
+        # Not np.abs: the lowest integer has no positive counterpart.
+        if symbols.size and (symbols.max() >= LARGEST or symbols.min() <= -LARGEST):
+            raise ValueError("latents too large to be coded")
         encoder = BufferedRansEncoder()
         encoder.encode_with_indexes(symbols.reshape(-1).tolist(), *self.used(indexes))
         return encoder.flush()
@@ -53,8 +91,7 @@ class Decoder:
     def __init__(self, tables: Tables, stream: bytes, symbols: int) -> None:
         self.tables = tables
         self._decoder = RansDecoder()
-        # No valid stream of so many symbols reads further than this, and a damaged one reads zeros.
-        self._decoder.set_stream(stream + bytes(SPARE + 4 * symbols))
+        self._decoder.set_stream(stream + bytes(SPARE + 16 * len(stream) + 8 * symbols))
 
     def take(self, indexes: np.ndarray) -> np.ndarray:
         values = self._decoder.decode_stream(*self.tables.used(indexes))

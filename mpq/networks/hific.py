@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 import re
-import zipfile
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,8 +23,8 @@ from compressai.models.google import get_scale_table
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mpq.errors import UserError, first_line
-from mpq.weights.sources import load_strictly
+from mpq.errors import UserError
+from mpq.weights.sources import load_strictly, read_checkpoint
 
 
 @dataclass(frozen=True)
@@ -446,7 +445,7 @@ def load_checkpoint(path: Path) -> HiFiC:
         if not isinstance(network, HiFiC):
             raise UserError(f"{path} holds a {type(network).__name__}, which is no HiFiC")
         return network
-    content = _read(path)
+    content = read_checkpoint(path)
     tensors, arguments = content.get("model_state_dict"), content.get("args")
     if isinstance(tensors, dict) and isinstance(arguments, dict):
         return from_tan(_tensors(tensors, path), arguments, path)
@@ -456,25 +455,6 @@ def load_checkpoint(path: Path) -> HiFiC:
         f"{path} holds no HiFiC that is known here: neither NeuralCompression's HiFiCAutoencoder "
         "nor Justin Tan's model_state_dict with its args"
     )
-
-
-def _read(path: Path) -> dict[Any, Any]:
-    try:
-        with path.open("rb") as file:
-            zipped = zipfile.is_zipfile(file)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or first_line(error)}") from None
-    try:
-        # Most of Justin Tan's 2 GB are the optimisers' moments: mapped, they are never read.
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except Exception as error:  # pickle, zip and torch each have their own
-        # The first line of torch's own words advises to read the file unsafely: the last thing to tell anyone.
-        foreign = re.search(r"GLOBAL (\S+)", str(error))
-        reason = f"it asks for {foreign[1]}" if foreign else "it is cut short, or no PyTorch file"
-        raise UserError(f"{path} is no file of tensors that can be read safely: {reason}") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds no state dict (names to tensors)")
-    return content
 
 
 def _tensors(content: dict[Any, Any], path: Path) -> dict[str, Tensor]:

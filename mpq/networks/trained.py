@@ -55,7 +55,7 @@ def save(
     *,
     half: bool = True,
 ) -> None:
-    """Writes beside ``path`` and renames into place. half: in half precision."""
+    """Writes beside ``path`` and renames into place. half: in half precision. Raises UserError."""
     from safetensors.torch import save_file
 
     tensors = {
@@ -68,8 +68,11 @@ def save(
         "card": json.dumps(card, sort_keys=True),
     }
     beside = path.with_name(path.name + ".writing")
-    save_file(tensors, beside, metadata)
-    beside.replace(path)
+    try:
+        save_file(tensors, beside, metadata)
+        beside.replace(path)
+    except Exception as error:  # safetensors hides the system's errors in its own
+        raise UserError(f"'{path}' cannot be written: {first_line(error)}") from None
 
 
 def read_header(path: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:

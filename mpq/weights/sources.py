@@ -11,6 +11,7 @@ import importlib.util
 import os
 import re
 import socket
+import zipfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,8 +61,11 @@ def locate(package: str, file: str) -> Path | None:
 
 
 def embedded(name: str) -> Path:
-    """A file that ships with this suite."""
-    return Path(__file__).parent / name
+    """A file that ships with this suite. Raises UserError where it is missing."""
+    path = Path(__file__).parent / name
+    if not path.is_file():
+        raise UserError(f"this installation lacks {name}, which should lie in {path.parent}")
+    return path
 
 
 def unreachable(host: str) -> str | None:
@@ -143,25 +147,48 @@ def from_hub(repository: str, file: str, spec: str) -> Path:
         ) from None
 
 
+def read_checkpoint(path: Path) -> dict[Any, Any]:
+    """What a PyTorch file holds: tensors and plain values. Raises UserError; nothing in the file can run."""
+    import torch
+
+    try:
+        with path.open("rb") as file:
+            zipped = zipfile.is_zipfile(file)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or first_line(error)}") from None
+    try:
+        # Mapped, because what nobody looks at (optimisers' moments, say) is then never read.
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except Exception as error:  # pickle, zip and torch each have their own
+        # The first line of torch's own words advises to read the file unsafely: the last thing to tell anyone.
+        foreign = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"it asks for {foreign[1]}" if foreign else "it is cut short, or no PyTorch file"
+        raise UserError(f"{path} is no file of tensors that can be read safely: {reason}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no state dict (names to tensors)")
+    return content
+
+
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Name -> tensor. Unwraps the usual ``state_dict``/``model`` and ``module.`` layers. Raises UserError."""
     import torch
 
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
 
+        try:
             content: Any = load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and safetensors each have their own
-        raise UserError(
-            f"{path} is no file of tensors that can be read safely: {first_line(error)}"
-        ) from None
+        except Exception as error:  # the system's, or safetensors' own
+            raise UserError(
+                f"{path} is no file of tensors that can be read safely: {first_line(error)}"
+            ) from None
+    else:
+        content = read_checkpoint(path)
     for wrapper in ("state_dict", "model_state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
-    if not isinstance(content, dict) or not content or not all(torch.is_tensor(v) for v in content.values()):
+    named = isinstance(content, dict) and all(isinstance(key, str) for key in content)
+    if not named or not content or not all(torch.is_tensor(v) for v in content.values()):
         raise UserError(f"{path} holds no state dict (names to tensors)")
     if all(key.startswith("module.") for key in content):
         content = {key.removeprefix("module."): value for key, value in content.items()}

@@ -139,10 +139,6 @@ def one_sentence(error: BaseException, path: Path) -> str:
     return text
 
 
-def _bug(reason: str) -> Any:
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 # ---- streams and rates
 
 
@@ -175,12 +171,7 @@ def test_compressai_decodes_what_is_sent_to_the_picture_that_is_scored(spec: str
         content = unpack(sent.bitstream.data, streams, model_id(zoo.file(spec)))
         size = padded(picture, 16 if streams == 1 else 64).shape
         theirs = their_pixels(network, list(content.streams), size, picture)
-        differences = np.abs(sent.decoded.pixels.astype(np.int32) - theirs)
-        # Ours and CompressAI's autoregressive arithmetic differ in last bits, until they are asked to agree.
-        assert differences.max() <= (1 if spec.startswith("mbt2018:") else 0)
-        if spec.startswith("mbt2018:"):
-            exactly = pack(replace(content, exact=True), model_id(zoo.file(spec)))
-            assert np.array_equal(codec.decode(exactly).pixels, theirs)
+        assert np.array_equal(sent.decoded.pixels, theirs)
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -248,7 +239,6 @@ def test_an_encoder_that_holds_another_picture_is_found_out(zoo: Zoo) -> None:
     assert isinstance(bad, CodecError) and "another picture than the encoder holds" in str(bad)
 
 
-@_bug("whatever coder.compress raises ends the whole block, where Codec.transmit_all promises otherwise")
 def test_a_picture_that_cannot_be_coded_costs_nobody_else(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     codec = codec_of(FACTORIZED)
     coder, compress = codec.coder, codec.coder.compress
@@ -485,53 +475,48 @@ def _nan(zoo: Zoo, path: Path) -> None:
     torch.save({k: v * torch.nan if v.is_floating_point() else v for k, v in kept.items()}, path)
 
 
-UNSAFE = "torch's first line advises to load the file unsafely"
-WRONG: dict[str, tuple[Callable[[Zoo, Path], Any], Any]] = {
-    "text": (lambda zoo, path: path.write_text("hello\nworld\n"), ()),
-    "nothing": (lambda zoo, path: path.write_bytes(b""), ()),
-    "cut": (lambda zoo, path: path.write_bytes(zoo.file(FACTORIZED).read_bytes()[:100_000]), ()),
-    "folder": (lambda zoo, path: path.mkdir(), ()),
-    "no file": (lambda zoo, path: None, ()),
-    "another codec's": (lambda zoo, path: path.write_bytes(zoo.file(SPECS[1]).read_bytes()), ()),
-    "another quality's": (
-        lambda zoo, path: torch.save(random_network("bmshj2018-factorized", 6).state_dict(), path),
-        (),
+def _endless(zoo: Zoo, path: Path) -> None:
+    """A damaged exponent: tables of such a width fit into no memory."""
+    tensors = torch.load(zoo.file(FACTORIZED), weights_only=True)
+    kept = {k: v for k, v in tensors.items() if not k.endswith(("_quantized_cdf", "_offset", "_cdf_length"))}
+    torch.save({k: v * 1e8 if k.endswith("quantiles") else v for k, v in kept.items()}, path)
+
+
+WRONG: dict[str, Callable[[Zoo, Path], Any]] = {
+    "text": lambda zoo, path: path.write_text("hello\nworld\n"),
+    "nothing": lambda zoo, path: path.write_bytes(b""),
+    "cut": lambda zoo, path: path.write_bytes(zoo.file(FACTORIZED).read_bytes()[:100_000]),
+    "folder": lambda zoo, path: path.mkdir(),
+    "no file": lambda zoo, path: None,
+    "another codec's": lambda zoo, path: path.write_bytes(zoo.file(SPECS[1]).read_bytes()),
+    "another quality's": lambda zoo, path: torch.save(
+        random_network("bmshj2018-factorized", 6).state_dict(), path
     ),
-    "no tensors": (lambda zoo, path: torch.save({"a": 1}, path), ()),
-    "a list": (lambda zoo, path: torch.save([torch.zeros(1)], path), ()),
-    "a tensor": (lambda zoo, path: torch.save(torch.zeros(1), path), ()),
-    "numbers for names": (
-        lambda zoo, path: torch.save({0: torch.zeros(1)}, path),
-        _bug("AttributeError: 'int' object has no attribute 'startswith'"),
+    "no tensors": lambda zoo, path: torch.save({"a": 1}, path),
+    "a list": lambda zoo, path: torch.save([torch.zeros(1)], path),
+    "a tensor": lambda zoo, path: torch.save(torch.zeros(1), path),
+    "numbers for names": lambda zoo, path: torch.save({0: torch.zeros(1)}, path),
+    "a strange name": lambda zoo, path: _changed(zoo, path, entropy_bottlenecks=torch.zeros(1)),
+    "no numbers": _nan,
+    "quantiles without end": _endless,
+    "half of its tables": lambda zoo, path: _changed(
+        zoo, path, entropy_bottleneck___quantized_cdf=torch.zeros(0).int()
     ),
-    "a strange name": (
-        lambda zoo, path: _changed(zoo, path, entropy_bottlenecks=torch.zeros(1)),
-        _bug("IndexError in CompressAI's remap_old_keys"),
+    "tables for three channels": lambda zoo, path: _changed(
+        zoo, path, entropy_bottleneck___offset=torch.zeros(3).int()
     ),
-    "no numbers": (_nan, _bug("ValueError from update(), after load_state_dict")),
-    "half of its tables": (
-        lambda zoo, path: _changed(zoo, path, entropy_bottleneck___quantized_cdf=torch.zeros(0).int()),
-        _bug("ValueError from zip() in Tables"),
-    ),
-    "tables for three channels": (
-        lambda zoo, path: _changed(zoo, path, entropy_bottleneck___offset=torch.zeros(3).int()),
-        _bug("loads, and every picture is then an IndexError"),
-    ),
-    "a module": (lambda zoo, path: torch.save(torch.nn.Linear(2, 2), path), _bug(UNSAFE)),
-    "code": (lambda zoo, path: torch.save({"a": Evil(path.with_name("ran"))}, path), _bug(UNSAFE)),
-    "code alone": (
-        lambda zoo, path: path.write_bytes(pickle.dumps(Evil(path.with_name("ran")), protocol=2)),
-        _bug(UNSAFE),
-    ),
+    "a module": lambda zoo, path: torch.save(torch.nn.Linear(2, 2), path),
+    "code": lambda zoo, path: torch.save({"a": Evil(path.with_name("ran"))}, path),
+    "code alone": lambda zoo, path: path.write_bytes(pickle.dumps(Evil(path.with_name("ran")), protocol=2)),
 }
 
 
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=marks) for kind, (_, marks) in WRONG.items()])
+@pytest.mark.parametrize("kind", WRONG)
 def test_a_file_that_is_something_else_is_one_sentence_and_runs_nothing(
     kind: str, zoo: Zoo, tmp_path: Path
 ) -> None:
     path = tmp_path / "weights.pth.tar"
-    WRONG[kind][0](zoo, path)
+    WRONG[kind](zoo, path)
     codec = codec_of(f"{FACTORIZED},weights={path}")
     with pytest.raises(UserError) as error:
         codec.prepare()
@@ -547,7 +532,6 @@ def test_what_a_file_would_run_it_would_really_run(tmp_path: Path) -> None:
     assert (tmp_path / "ran").exists()
 
 
-@_bug("the process keeps networks by codec and file, whatever the quality")
 def test_a_quality_does_not_run_on_the_network_of_another(zoo: Zoo) -> None:
     path = zoo.file(FACTORIZED)
     codec_of(FACTORIZED, path).encode(sample(8, 8))

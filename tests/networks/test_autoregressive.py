@@ -12,7 +12,7 @@ import torch
 from compressai.models import Cheng2020Anchor, Cheng2020Attention, JointAutoregressiveHierarchicalPriors
 from torch import Tensor
 
-from mpq.networks.autoregressive import ROWS, TAPS, AutoregressiveCoder, _fields, _Products, _waves
+from mpq.networks.autoregressive import WINDOW, AutoregressiveCoder, Parameters, _fields, _waves
 from mpq.networks.coders import Coded
 
 SIZES = [(1, 1), (17, 33), (64, 64), (100, 200), (65, 64), (130, 70)]
@@ -87,27 +87,25 @@ def test_the_streams_of_pictures_walked_together_are_those_that_compressai_write
 def test_compressai_decodes_our_streams_to_the_picture_of_our_latents(walked: Walked) -> None:
     for coded, theirs in zip(walked.coded, walked.theirs, strict=True):
         strings = [[stream] for stream in coded.strings]
-        shown = torch.round(255 * walked.network.decompress(strings, theirs["shape"])["x_hat"])
-        held = torch.round(255 * walked.coder.synthesise(coded.y_hat))
-        assert held.shape == shown.shape and len(held.unique()) > 5
-        assert (shown - held).abs().max() <= 1  # a level, where their last bits and ours differ
+        shown = walked.network.decompress(strings, theirs["shape"])["x_hat"]
+        held = walked.coder.synthesise(coded.y_hat)
+        assert len(torch.round(255 * held).unique()) > 5
+        assert torch.equal(held, shown)
 
 
 def test_compressais_streams_decode_to_compressais_pictures_to_the_last_bit(walked: Walked) -> None:
     for size, theirs in zip(SIZES, walked.theirs, strict=True):
-        coded = walked.coder.decompress(of(theirs), *size, exact=True)
+        coded = walked.coder.decompress(of(theirs), *size)
         expected = walked.network.decompress(theirs["strings"], theirs["shape"])["x_hat"]
         assert torch.equal(walked.coder.synthesise(coded.y_hat), expected)
-        assert coded.exact
 
 
 # ---- the way back
 
 
-@pytest.mark.parametrize("exact", [False, True])
-def test_the_encoder_holds_what_the_decoder_finds(walked: Walked, exact: bool) -> None:
-    for size, coded in zip(SIZES, walked.coder.compress(walked.latents, exact=exact), strict=True):
-        again = walked.coder.decompress(coded.strings, *size, exact=coded.exact)
+def test_the_encoder_holds_what_the_decoder_finds(walked: Walked) -> None:
+    for size, coded in zip(SIZES, walked.coded, strict=True):
+        again = walked.coder.decompress(coded.strings, *size)
         assert torch.equal(again.y_hat, coded.y_hat)
         assert [s.dtype for s in again.symbols] == [s.dtype for s in coded.symbols] == [np.int32, np.int32]
         for found, held in zip(again.symbols, coded.symbols, strict=True):
@@ -123,45 +121,50 @@ def test_latents_differ_from_what_was_analysed_by_at_most_one_half(walked: Walke
 def test_who_walks_beside_a_picture_changes_no_bit_of_it(walked: Walked) -> None:
     for y, together in zip(walked.latents, walked.coded, strict=True):
         (alone,) = walked.coder.compress([y])
-        assert alone.strings == together.strings and alone.exact == together.exact
+        assert alone.strings == together.strings
         assert torch.equal(alone.y_hat, together.y_hat)
     backwards = walked.coder.compress(walked.latents[::-1])[::-1]
     assert all(torch.equal(a.y_hat, b.y_hat) for a, b in zip(backwards, walked.coded, strict=True))
 
 
-MANY = [1, ROWS - 1, ROWS, ROWS + 1, 40, 129, 191, 192, 193, 300]
-"""Positions that share a step: 15 pictures of 768 × 512 have 240."""
+@pytest.mark.parametrize("latent", [24, 192, 320])
+@pytest.mark.parametrize("used", ["as tried out", "one at a time"])
+def test_a_positions_parameters_are_those_of_its_window_alone(latent: int, used: str) -> None:
+    """Not only as CompressAI would have them, but whatever number of positions shares a step."""
+    network = network_of("mbt2018", latent)
+    parameters = Parameters(network)
+    if used == "one at a time":  # a machine whose kernels agree on nothing
+        parameters.wide, parameters.together = [], [1]
+    weight = network.context_prediction.weight * network.context_prediction.mask
+    windows, hyper = random(300, 15, latent) - 0.5, random(300, 2 * latent, seed=1)
+    whole = torch.zeros(300, latent, 5, 5)
+    whole[:, :, :3] = windows.view(300, 3, 5, latent).permute(0, 3, 1, 2)
+    checked = {*range(0, 300, 37), 299}
+    alone = {}
+    for i in checked:
+        context = torch.nn.functional.conv2d(whole[i : i + 1], weight, network.context_prediction.bias)
+        both = torch.cat((hyper[i : i + 1, :, None, None], context), dim=1)
+        alone[i] = network.entropy_parameters(both)[0, :, 0, 0]
+    for n in (1, 2, 7, 8, 15, 16, 17, 40, 64, 65, 130, 191, 192, 193, 300):
+        together = parameters(windows[:n], hyper[:n])
+        assert together.shape == (n, 2 * latent)
+        for i in checked & set(range(n)):
+            assert torch.equal(together[i], alone[i]), (n, i)
 
 
-@pytest.mark.parametrize(
-    "latent",
-    [
-        24,
-        192,
-        pytest.param(
-            320,
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="MKL takes another kernel from 192 rows on for 1280 × 1066 matrices: mbt2018's qualities 5 to 8",
-            ),
-        ),
-    ],
-)
-def test_a_positions_parameters_do_not_depend_on_how_many_share_its_step(latent: int) -> None:
-    products = _Products(network_of("mbt2018", latent))
-    neighbours, hyper = random(max(MANY), 12, latent), random(max(MANY), 2 * latent, seed=1)
-    for n in MANY:
-        together = products(neighbours[:n], hyper[:n])
-        for i in {0, n // 2, n - 1}:
-            assert torch.equal(products(neighbours[i : i + 1], hyper[i : i + 1])[0], together[i]), (n, i)
+def test_many_windows_share_a_convolution_on_this_machine() -> None:
+    """Not a promise of any machine, but where it fails the walk is slow, and one should know."""
+    parameters = Parameters(network_of("mbt2018", 192))
+    assert parameters.wide and max(parameters.together) > 1
 
 
 # ---- the order of the walk
 
 
-def test_the_taps_are_those_that_the_mask_lets_through() -> None:
+def test_the_window_holds_all_that_the_mask_lets_through() -> None:
     mask = network_of("mbt2018").context_prediction.mask[0, 0]
-    assert [(y - 2, x - 2) for y, x in mask.nonzero().tolist()] == TAPS
+    assert {(y - 2, x - 2) for y, x in mask.nonzero().tolist()} < set(WINDOW)
+    assert [(y - 2, x - 2) for y in range(3) for x in range(5)] == WINDOW
 
 
 def test_the_waves_of_three_rows_of_four_by_hand() -> None:
@@ -190,7 +193,9 @@ def test_whatever_a_position_looks_at_is_from_an_earlier_step_or_nothing(
         ):
             picture, y, x = every[position]
             assert place == place_of[picture, y, x]
-            for (dy, dx), row in zip(TAPS, seen, strict=True):
+            for (dy, dx), row in zip(WINDOW, seen, strict=True):
+                if dy == 0 and dx >= 0:
+                    continue  # the mask hides it
                 if (picture, y + dy, x + dx) in place_of:
                     assert row == place_of[picture, y + dy, x + dx] and row in done
                 else:
@@ -204,71 +209,3 @@ def test_whatever_a_position_looks_at_is_from_an_earlier_step_or_nothing(
 def test_a_walk_takes_as_many_steps_as_there_are_diagonals(size: tuple[int, int], steps: int) -> None:
     assert len(_waves(_fields([size]))) == steps
     assert len(_waves(_fields([size, (3, 3), size]))) == steps
-
-
-# ---- where the last bits decide
-
-
-def constant_parameters(scale: float, mean: float) -> Any:
-    """A network that expects ``scale`` and ``mean`` everywhere, and whose pictures are the latents themselves."""
-    network = network_of("mbt2018")
-    network.g_a = torch.nn.Identity()
-    network.entropy_parameters[-1].weight.zero_()
-    network.entropy_parameters[-1].bias.copy_(torch.tensor([scale, mean]).repeat_interleave(24))
-    return network
-
-
-def latents(seed: int) -> Tensor:
-    """No value within 0.02 of the middle between two integers, once 0.25 is taken off."""
-    fractions = 0.25 + 0.9 * (random(1, 24, 4, 8, seed=seed) - 0.5)
-    return fractions + torch.round(6 * random(1, 24, 4, 8, seed=seed + 100) - 3)
-
-
-def test_a_scale_on_the_border_of_two_rows_is_coded_as_compressai_does() -> None:
-    table = network_of("mbt2018").gaussian_conditional.scale_table
-    for scale, ambiguous in (
-        (float(table[20]), True),
-        (float(table[20]) * (1 + 2e-7), True),
-        (float(table[20]) * (1 - 2e-7), True),
-        (float(table[20] + table[21]) / 2, False),
-        (0.11, True),
-        (0.1, False),
-        (-0.11, False),
-        (300.0, False),
-    ):
-        network = constant_parameters(scale, 0.25)
-        (coded,) = AutoregressiveCoder(network).compress([latents(0)])
-        assert coded.exact == ambiguous, scale
-        assert coded.strings == of(network.compress(latents(0)))
-
-
-@pytest.mark.parametrize("halfway", [0.75, -2.25, 3.75 - 2.0**-22, 0.75 + 2.0**-22])
-def test_a_latent_halfway_between_two_integers_is_coded_as_compressai_does(halfway: float) -> None:
-    network = constant_parameters(1.0, 0.25)
-    coder = AutoregressiveCoder(network)
-    pictures = [latents(0), latents(1), latents(2)]
-    pictures[1][0, 5, 2, 3] = halfway
-    coded = coder.compress(pictures)
-    assert [c.exact for c in coded] == [False, True, False]
-    for y, c in zip(pictures, coded, strict=True):
-        assert c.strings == of(network.compress(y))
-        again = coder.decompress(c.strings, 64, 128, exact=c.exact)
-        assert torch.equal(again.y_hat, c.y_hat)
-
-
-def test_larger_latents_have_coarser_last_bits() -> None:
-    network = constant_parameters(1.0, 0.25)
-    near = latents(0)
-    near[0, 3, 1, 1] = 0.75 + 2e-5
-    assert [c.exact for c in AutoregressiveCoder(network).compress([near])] == [False]
-    near[0, 7, 3, 7] = 1_000.25
-    assert [c.exact for c in AutoregressiveCoder(network).compress([near])] == [True]
-
-
-def test_the_two_arithmetics_differ_by_less_than_what_counts_as_ambiguous(walked: Walked) -> None:
-    """Their symbols are the same; what differs are the means."""
-    exact = walked.coder.compress(walked.latents, exact=True)
-    for ours, theirs in zip(walked.coded, exact, strict=True):
-        margin = 2.0**-21 * max(2.0, float(ours.y_hat.abs().max()))
-        assert np.array_equal(ours.symbols[0], theirs.symbols[0])
-        assert (ours.y_hat - theirs.y_hat).abs().max() < margin / 2

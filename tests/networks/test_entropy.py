@@ -105,7 +105,7 @@ def test_the_conditional_models_stream_is_compressais(
 @given(
     # At least four, as every picture has: CompressAI's encoder writes beyond its buffer for fewer.
     st.lists(
-        st.tuples(st.integers(0, 63), st.one_of(st.integers(-9, 9), st.integers(-(2**26), 2**26))), min_size=4
+        st.tuples(st.integers(0, 63), st.one_of(st.integers(-9, 9), st.integers(-(2**26) + 1, 2**26 - 1))), min_size=4
     )
 )
 def test_any_symbols_come_back_and_cost_what_compressai_says(
@@ -158,10 +158,6 @@ def test_damaged_streams_decode_to_something_and_do_not_crash(conditional: Gauss
     assert survives(work)
 
 
-@pytest.mark.xfail(
-    strict=False,  # what lies beyond the stream in memory is not ours to say
-    reason="a bypass announces up to 15 nibbles more for each nibble of ones, and SPARE covers 64 bytes of them",
-)
 def test_a_stream_of_ones_announces_much_and_is_not_read_beyond(conditional: GaussianConditional) -> None:
     def work() -> None:
         for length in (1_000_000, 3_000_000, 10_000_000):
@@ -172,9 +168,6 @@ def test_a_stream_of_ones_announces_much_and_is_not_read_beyond(conditional: Gau
     assert survives(work)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="CompressAI's coder never ends on a number of 2^27 and more: 28 bits shifted by 32"
-)
 def test_a_number_too_large_to_write_is_refused_or_written_but_never_waited_for(
     conditional: GaussianConditional,
 ) -> None:
