@@ -40,7 +40,7 @@ reid = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-CELLS_FAILED = 3
+INCOMPLETE = 3
 """Exit status of a sweep that ended, but some of whose cells failed or whose codecs were not all at hand."""
 
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the results.", show_default=False)]
@@ -145,10 +145,10 @@ def sweep(
     given = {key: value for key, value in given.items() if value is not None}
     demonstration = plan is None and not given.keys() - {"out", "max_failures", "seed", "limit"}
     base = read_plan(plan) if plan else DEMONSTRATION if demonstration else Plan()
-    if weights:
-        models, codecs = given.get("model") or list(base.model), given.get("codec") or list(base.codec)
-        kept = {spec: file for spec, file in base.weights.items() if spec in [*models, *codecs]}
-        given["weights"] = kept | _weights(weights, models, codecs)
+    # What a plan's own weights were for may not be asked any more.
+    models, codecs = given.get("model") or list(base.model), given.get("codec") or list(base.codec)
+    kept = {spec: file for spec, file in base.weights.items() if spec in [*models, *codecs]}
+    given["weights"] = kept | _weights(weights or [], models, codecs)
     asked = plan_from(given, "command line", base)
     form = _form(json, csv, markdown)
     if print_plan:
@@ -161,9 +161,11 @@ def _run_sweep(
     plan: Any, workers: int | None, device: str, retry: bool, max_drop: float, form: str | None
 ) -> None:
     from mpq import engine
+    from mpq.codecs.learned import is_learned
 
     if workers != 1:
-        engine.warm_up(["torch", "timm", "mpq.sweep"])
+        learned = any(is_learned(spec) for spec in plan.codec)
+        engine.warm_up(["torch", "timm", "mpq.sweep", *(["mpq.networks.coders"] if learned else [])])
     from mpq.environment import environment
     from mpq.store import Store
     from mpq.sweep import Sweep
@@ -204,7 +206,7 @@ def _run_sweep(
     if unusable := len(made.dataset.problems) + len(unreadable):
         raise UserError(f"{unusable} of the samples of '{plan.data}' could not be used, as said above")
     if status or made.lacking:
-        raise typer.Exit(status or CELLS_FAILED)
+        raise typer.Exit(status or INCOMPLETE)
 
 
 @mpq.command()
@@ -271,11 +273,12 @@ def roundtrip(
     from mpq.report import roundtrip_section
     from mpq.roundtrip import roundtrip as run
 
-    files = {spec: user_path(path) for spec, path in _weights(weights or [], [model], [codec]).items()}
+    asked_models = [] if model == "none" else [model]
+    files = {spec: user_path(path) for spec, path in _weights(weights or [], asked_models, [codec]).items()}
     asked = ready_codecs([codec], {s: path for s, path in files.items() if s == codec})
     if len(asked.codecs) + len(asked.lacking) != 1:
         raise UserError(
-            f"'{codec}' is {len(asked.codecs)} settings; roundtrip takes one, e.g. {asked.codecs[0].spec}"
+            f"'{codec}' is {len(asked.codecs) + len(asked.lacking)} settings; roundtrip takes one, e.g. {asked.codecs[0].spec}"
         )
     _remark(*asked.notes)
     classifier = None if model == "none" else load_classifier(model, files.get(model))
@@ -545,7 +548,7 @@ def _sections(
     groups = summarize(store.read(only), drops=(drop,))
     failed = any(point.too_many_failures(max_failures) for group in groups for point in group.points)
     sections = [section(group, max_drop=drop, max_failures=max_failures) for group in groups]
-    return sections, CELLS_FAILED if failed else 0
+    return sections, INCOMPLETE if failed else 0
 
 
 def _allowed(max_failures: float | None, store: Any) -> float:
@@ -604,15 +607,19 @@ def _names(text: str) -> list[str]:
 
 
 def _weights(given: list[str], models: list[str], codecs: list[str]) -> dict[str, str]:
-    """SPEC=FILE, where specs may have equals signs themselves; FILE alone is the one model's."""
+    """SPEC=FILE, where specs may have equals signs themselves; FILE alone is the one model's, or else codec's."""
     weights = {}
     for text in given:
         named = [spec for spec in [*models, *codecs] if text.startswith(f"{spec}=")]
-        if not named and len(models) != 1:
+        others = models or codecs
+        if not named and len(others) != 1:
+            raise UserError(f"--weights {text}: write SPEC=FILE for one of {', '.join([*models, *codecs])}")
+        if not named and "=" in text and not user_path(text).exists():
             raise UserError(
-                f"--weights {text}: with several models write MODEL=FILE; models: {', '.join(models)}"
+                f"--weights {text}: no file is called so, and no model or codec that is asked: "
+                f"{', '.join([*models, *codecs])}"
             )
-        spec = max(named, key=len) if named else models[0]
+        spec = max(named, key=len) if named else others[0]
         weights[spec] = text.removeprefix(f"{spec}=")
     return weights
 
@@ -621,7 +628,7 @@ def _sizes(given: list[str]) -> dict[str, int]:
     sizes = {}
     for text in given:
         name, _, number = text.partition("=")
-        if not number.isdecimal() or not name:
+        if not name or not number.isdecimal() or not int(number):
             raise UserError(f"--size {text}: write NAME=N, e.g. base=16")
         sizes[name] = int(number)
     return sizes

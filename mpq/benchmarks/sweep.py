@@ -74,7 +74,8 @@ def bench(
         takes["processes"].append(_processes_rate(made, count))
     rate = {name: median(values) for name, values in takes.items()}
     described = (
-        f"{samples} samples of {made.dataset.name}, {len(made.codecs) - 1} settings and the baseline, "
+        f"{samples} samples of {made.dataset.name}, {len(made.codecs) - 1} settings "
+        f"({', '.join(codec.spec for codec in made.codecs[1:])}) and the baseline, "
         f"{len(models)} models, {count} processes, median of {rounds} rounds"
     )
     return Bench(described, rate["sweep"], rate["loop"], rate["threads"], rate["processes"])

@@ -240,7 +240,7 @@ def ready_codecs(specs: Sequence[str], weights: Mapping[str, Path] = MappingProx
     """
     asked = Asked([], [], [])
     lacking: dict[str, list[str]] = {}
-    for spec in specs:
+    for spec in map(str.strip, specs):
         other = registry.get(spec).instead() if ":" not in spec and spec not in weights else None
         if other is not None:
             asked.notes.append(other[1])

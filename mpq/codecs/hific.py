@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from mpq.networks.coders import Coder
 
 
+PUBLISHED = (60, 220, 320)
+"""Channels of the first layer, of y and of z, in all published weights."""
+
+
 class _PublishedHiFiC(LearnedCodec):
     choice: ClassVar[str]
     """The parameter that names one of ``files``."""
@@ -37,10 +41,10 @@ class _PublishedHiFiC(LearnedCodec):
 
     def prepare(self) -> list[str]:
         notes = super().prepare()
-        if not self.values["weights"]:
-            return [*notes, f"{self.spec}: weights under {self.licence}"]
         shape = self.coder.network.shape
-        if (shape.base, shape.latent, shape.hyper) != (60, 220, 320):
+        if not self.values["weights"]:
+            notes.append(f"{self.spec}: weights under {self.licence}")
+        if (shape.base, shape.latent, shape.hyper) != PUBLISHED:
             notes.append(f"{self.spec}: this HiFiC is not of the published size, but {shape}")
         return notes
 

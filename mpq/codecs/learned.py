@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import zlib
 from abc import abstractmethod
-from collections import OrderedDict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,7 +13,9 @@ import numpy as np
 
 from mpq.codecs.base import Bitstream, Codec, CodecError, Parameter, Transmission, parse_codec
 from mpq.codecs.container import Container, checksum, pack, unpack
+from mpq.errors import UserError
 from mpq.paths import user_path
+from mpq.registry import codecs as registry
 from mpq.samples import MAX_PIXELS, ImageSample
 from mpq.weights.sources import cached, sha256_of
 
@@ -31,8 +32,9 @@ SPOT_CHECK = 32
 WALK_PIXELS = 6_000_000
 """Pictures that are held at once between analysis and synthesis, in pixels: their latents take memory."""
 
-RESIDENT_BYTES = 3 << 30
-"""Networks that stay loaded in a process: those longest unused are let go beyond this."""
+RESIDENT_BYTES = 2 << 30
+"""Networks that stay loaded in a process. Beyond this the newest is let go: blocks visit codecs in a cycle, so the
+oldest is the next to be asked for."""
 
 
 class LearnedCodec(Codec):
@@ -45,11 +47,18 @@ class LearnedCodec(Codec):
     extension = ".mpq"
     licence: ClassVar[str] = ""
     """Of the usual weights."""
+    _expected = ""
+    """sha256 of the weights when they were made ready; '' before."""
 
     @property
     def url(self) -> str:
         """Where the usual weights come from; '' where they ship with the suite, or there are none."""
         return ""
+
+    @property
+    def place(self) -> Path:
+        """Where the usual weights lie, or would."""
+        return cached(self.url)
 
     @abstractmethod
     def published(self) -> Path:
@@ -66,27 +75,47 @@ class LearnedCodec(Codec):
         return user_path(named) if named else self.published()
 
     def prepare(self) -> list[str]:
-        # Not kept: a plan may have many, and it is other processes that code.
-        self.load(self.file)
+        """Also codes and really decodes one small picture: a machine where that differs is not to be trusted."""
+        self._expected = self.weights_sha256
+        (sent,) = self.transmit_all([_probe()])
+        if isinstance(sent, CodecError):
+            raise UserError(f"{self.spec} cannot code here: {sent}")
+        if not np.array_equal(self.decode(sent.bitstream.data).pixels, sent.decoded.pixels):
+            raise UserError(f"{self.spec}: this machine decodes another picture than its encoder holds")
         return []
 
     @classmethod
     def lacking(cls) -> str | None:
         if not cls.ladder:
             return None
-        urls = [codec.url for codec in parse_codec(cls.name) if isinstance(codec, LearnedCodec)]
-        here = sum(cached(url).is_file() for url in urls if url)
-        away = [url for url in urls if url]
-        return f"weights: {here} of {len(away)}" if here < len(away) else None
+        settings = [codec for codec in parse_codec(cls.name) if isinstance(codec, LearnedCodec)]
+        here = sum(codec.place.is_file() for codec in settings)
+        return f"weights: {here} of {len(settings)}" if here < len(settings) else None
 
     @property
     def coder(self) -> Coder:
+        if self._expected not in ("", self.weights_sha256):
+            raise UserError(f"{self.file} has changed since the sweep began")
         return _coder(self, self.file)
+
+    @property
+    def setting(self) -> str:
+        """Weights of one's own by their name and what they are: a path may hold others tomorrow."""
+        shown = super().setting
+        if not (named := str(self.values["weights"])):
+            return shown
+        try:
+            return shown.replace(named, f"{Path(named).name}@{self.weights_sha256[:8]}")
+        except UserError:
+            return shown
 
     @property
     def weights_sha256(self) -> str:
         path = self.file
-        return _sha256(path, path.stat().st_mtime_ns)
+        try:
+            return _sha256(path, path.stat().st_mtime_ns)
+        except OSError as error:
+            raise UserError(f"the weights '{path}' cannot be read: {error.strerror}") from None
 
     @property
     def version(self) -> str:
@@ -139,6 +168,10 @@ class LearnedCodec(Codec):
     def transmit_all(self, samples: list[ImageSample]) -> list[Transmission | CodecError]:
         results: list[Transmission | CodecError] = []
         batch: list[ImageSample] = []
+        try:
+            self.coder  # noqa: B018 - once for all: without weights no picture can be coded
+        except UserError as error:
+            return [CodecError(str(error)) for _ in samples]
         for sample in samples:
             pixels = sum(s.width * s.height for s in [*batch, sample])
             if batch and pixels > WALK_PIXELS:
@@ -194,8 +227,9 @@ class LearnedCodec(Codec):
     def _latents(self, coder: Coder, sample: ImageSample) -> torch.Tensor:
         import torch
 
-        picture = torch.from_numpy(np.ascontiguousarray(sample.pixels)).permute(2, 0, 1)[None].float() / 255
-        latents = coder.analyse(picture)
+        from mpq.networks.coders import picture_of
+
+        latents = coder.analyse(picture_of(sample))
         if not bool(torch.isfinite(latents).all()):
             raise CodecError(f"{self.spec}: the latents are not finite")
         return latents
@@ -231,6 +265,19 @@ def _compressed(
         return coded
 
 
+def is_learned(spec: str) -> bool:
+    """Raises UserError for a codec that there is not."""
+    return issubclass(registry.get(spec.partition(":")[0].strip()), LearnedCodec)
+
+
+def _probe() -> ImageSample:
+    """A small picture of waves and noise, always the same."""
+    y, x = np.mgrid[:96, :80][..., None]
+    waves = 128 + 80 * np.sin(x / (5 + np.arange(3))) * np.cos(y / 11)
+    noise = np.random.default_rng(0).normal(0, 12, (96, 80, 3))
+    return ImageSample(np.clip(waves + noise, 0, 255).astype(np.uint8))
+
+
 def spot_checked(sample: ImageSample) -> bool:
     """Drawn by the picture's content, so that every codec and every run checks the same ones."""
     return zlib.crc32(sample.pixels.tobytes()) % SPOT_CHECK == 0
@@ -240,13 +287,12 @@ def _as_codec_error(error: Exception) -> CodecError:
     return error if isinstance(error, CodecError) else CodecError(f"{type(error).__name__}: {error}")
 
 
-_resident: OrderedDict[tuple[Any, ...], tuple[Coder, int]] = OrderedDict()
+_resident: dict[tuple[Any, ...], tuple[Coder, int]] = {}
+"""Codec, setting, file and its time -> the coder and its bytes."""
 
 
 def _coder(codec: LearnedCodec, path: Path) -> Coder:
     """The process's one instance for this codec and file."""
-    from mpq.errors import UserError
-
     try:
         stamp = path.stat().st_mtime_ns
     except OSError as error:
@@ -256,10 +302,9 @@ def _coder(codec: LearnedCodec, path: Path) -> Coder:
     if key not in _resident:
         coder = codec.load(path)
         size = sum(p.numel() * p.element_size() for p in coder.network.parameters())
+        while _resident and size + sum(bytes_ for _, bytes_ in _resident.values()) > RESIDENT_BYTES:
+            _resident.popitem()
         _resident[key] = coder, size
-        while len(_resident) > 1 and sum(bytes_ for _, bytes_ in _resident.values()) > RESIDENT_BYTES:
-            _resident.popitem(last=False)
-    _resident.move_to_end(key)
     return _resident[key][0]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from mpq.codecs.base import Parameter
 from mpq.codecs.learned import WEIGHTS, LearnedCodec
 from mpq.errors import UserError
-from mpq.weights.sources import embedded
+from mpq.weights.sources import FOLDER
 
 if TYPE_CHECKING:
     from mpq.networks.coders import Coder
@@ -43,15 +43,21 @@ class Trained(LearnedCodec):
 class _Embedded(Trained):
     licence = "as this suite's, but for its training pictures, which are for research"
 
+    @property
+    def place(self) -> Path:
+        return FOLDER / f"{self.name}-{self.values['rate']}.safetensors"
+
     def published(self) -> Path:
-        return embedded(f"{self.name}-{self.values['rate']}.safetensors")
+        if not self.place.is_file():
+            raise UserError(f"this installation lacks {self.place.name}, which should lie in {FOLDER}")
+        return self.place
 
 
 class HyperpriorTiny(_Embedded):
     name = "hyperprior-tiny"
     summary = "a small mean and scale hyperprior, trained for this suite; ships with it"
     parameters = (
-        Parameter("rate", 0.2, "bits per pixel it was trained for", choices=(0.1, 0.2, 0.4)),
+        Parameter("rate", 0.2, "bits per pixel, about", choices=(0.1, 0.2, 0.4)),
         WEIGHTS,
     )
     ladder = "rate=0.1,0.2,0.4"
@@ -62,7 +68,7 @@ class HiFiCTiny(_Embedded):
     name = "hific-tiny"
     summary = "a small HiFiC, trained for this suite; ships with it"
     parameters = (
-        Parameter("rate", 0.2, "bits per pixel it was trained for", choices=(0.1, 0.2)),
+        Parameter("rate", 0.2, "bits per pixel, about", choices=(0.1, 0.2)),
         WEIGHTS,
     )
     ladder = "rate=0.1,0.2"

@@ -13,9 +13,6 @@ from mpq.weights.sources import from_url, load_strictly, read_tensors, unlike_it
 if TYPE_CHECKING:
     from mpq.networks.coders import Coder
 
-TABLES = ("_quantized_cdf", "_offset", "_cdf_length", "scale_table")
-"""Buffers that follow from the weights, or nearly: a file's own are kept, for they may be another machine's."""
-
 METRIC = Parameter("metric", "mse", "what it was trained for", choices=("mse", "ms-ssim"))
 
 
@@ -51,7 +48,7 @@ class ZooCodec(LearnedCodec):
         from compressai.zoo.pretrained import load_pretrained
 
         from mpq.networks import autoregressive, coders
-        from mpq.networks.entropy import make_tables
+        from mpq.networks.entropy import TABLES, make_tables
 
         try:
             tensors = remap_old_keys("entropy_bottleneck", load_pretrained(read_tensors(path)))

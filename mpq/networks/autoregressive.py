@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mpq.networks.coders import Coded, Coder, Scales, _Bottleneck, one_thread
+from mpq.networks.coders import Bottleneck, Coded, Coder, Scales, one_thread
 from mpq.networks.entropy import Decoder
 
 WINDOW = [(dy, dx) for dy in (-2, -1, 0) for dx in (-2, -1, 0, 1, 2)]
@@ -145,7 +145,7 @@ class AutoregressiveCoder(Coder):
 
     def __init__(self, network: Any) -> None:
         super().__init__(network)
-        self.bottleneck = _Bottleneck(network.entropy_bottleneck)
+        self.bottleneck = Bottleneck(network.entropy_bottleneck)
         self.scales = Scales(network.gaussian_conditional)
         self.entropy = Parameters(network)
 

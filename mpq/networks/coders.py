@@ -1,8 +1,8 @@
 """From pictures to streams and latents and back, for each family of learned codecs.
 
-Whatever decides how many bits a symbol takes (hyper-synthesis, entropy parameters) runs on one picture at a
-time, on one CPU thread: encoder and decoder must agree on it to the last bit, and neither batches nor
-threads are promised to leave the last bit alone. (CompressAI issues 279, 309, 320.)
+What decides how many bits a symbol takes must agree between encoder and decoder to the last bit, and neither
+batches nor threads are promised to leave the last bit alone (CompressAI issues 279, 309, 320). So it runs on
+one CPU thread, hyper-synthesis on one picture at a time, and what shares a call has been tried before.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mpq.networks.entropy import Tables
+from mpq.samples import ImageSample
 
 
 @dataclass
@@ -86,12 +87,17 @@ class Coder(ABC):
         return self.network.g_s(y_hat).clamp(0, 1)
 
 
+def picture_of(sample: ImageSample) -> Tensor:
+    """(1, 3, h, w) in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(sample.pixels)).permute(2, 0, 1)[None].float() / 255
+
+
 def symbols_of(values: Tensor, means: Tensor | None) -> Tensor:
     """Integers as CompressAI rounds them: half to even, after taking the mean off."""
     return torch.round(values if means is None else values - means).int()
 
 
-class _Bottleneck:
+class Bottleneck:
     """The factorised prior: each channel has its own distribution and median."""
 
     def __init__(self, model: Any) -> None:
@@ -125,7 +131,7 @@ class FactorizedCoder(Coder):
 
     def __init__(self, network: Any) -> None:
         super().__init__(network)
-        self.bottleneck = _Bottleneck(network.entropy_bottleneck)
+        self.bottleneck = Bottleneck(network.entropy_bottleneck)
 
     def analyse(self, picture: Tensor) -> Tensor:
         return self.network.g_a(self.padded(picture))
@@ -160,7 +166,7 @@ class HyperpriorCoder(Coder):
 
     def __init__(self, network: Any, *, means: bool) -> None:
         super().__init__(network)
-        self.bottleneck = _Bottleneck(network.entropy_bottleneck)
+        self.bottleneck = Bottleneck(network.entropy_bottleneck)
         self.scales = Scales(network.gaussian_conditional)
         self.means = means
 
@@ -205,7 +211,7 @@ class HiFiCCoder(HyperpriorCoder):
 
     def __init__(self, network: Any) -> None:
         Coder.__init__(self, network)
-        self.bottleneck = _Bottleneck(network.prior)
+        self.bottleneck = Bottleneck(network.prior)
         self.scales = Scales(network.conditional)
         self.means = True
 

@@ -27,6 +27,11 @@ LARGEST = 1 << 26
 """Symbols beyond this in magnitude are refused: CompressAI's encoder never returns from some of them."""
 
 
+TABLES = ("_quantized_cdf", "_offset", "_cdf_length", "scale_table")
+"""Buffers that follow from the weights, or nearly: where a file has them they are kept, for another machine may
+have made them."""
+
+
 def make_tables(network: nn.Module, path: Path) -> None:
     """Runs ``update()``, which fills what tables a file did not bring. Raises UserError for weights without any.
 

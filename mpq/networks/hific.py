@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mpq.errors import UserError
+from mpq.networks.entropy import TABLES
 from mpq.weights.sources import load_strictly, read_checkpoint
 
 
@@ -337,9 +338,6 @@ class HiFiC(nn.Module):
         }
 
 
-_TABLES = ("_quantized_cdf", "_offset", "_cdf_length", "scale_table")
-"""Buffers of the entropy models that ``update()`` makes from the weights; a file may hold them, filled or empty."""
-
 _CONSTANTS = ("target", "bound", "scale_bound")
 """Buffers of the entropy models that are no weights; whether a file holds them depends on CompressAI's release."""
 
@@ -489,9 +487,9 @@ def _load(
     renamed = dict(zip(layers, ours, strict=True)) | models
     tensors = {_renamed(name, renamed): value for name, value in tensors.items()}
     kind = {name: name.rpartition(".")[2] for name in own}
-    tensors = {name: value for name, value in tensors.items() if kind.get(name) not in _TABLES}
+    tensors = {name: value for name, value in tensors.items() if kind.get(name) not in TABLES}
     constants = {name: own[name] for name in own if kind[name] in _CONSTANTS}
-    tables = {name: own[name] for name in own if kind[name] in _TABLES}
+    tables = {name: own[name] for name in own if kind[name] in TABLES}
     load_strictly(network, constants | tensors | tables, path, spec)
     return network.eval().requires_grad_(False)
 

@@ -15,6 +15,7 @@ from compressai.models import MeanScaleHyperprior
 from torch import nn
 
 from mpq.errors import UserError, first_line
+from mpq.networks.entropy import TABLES
 from mpq.networks.hific import HiFiC, Shape
 from mpq.weights.sources import load_strictly
 
@@ -23,9 +24,6 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "hific": {"base": 16, "latent": 64, "hyper": 64, "blocks": 3},
 }
 """Name -> the sizes that training takes unless told: small ones, that a CPU can train and run."""
-
-_TABLES = ("_quantized_cdf", "_offset", "_cdf_length", "scale_table")
-"""Buffers that ``update()`` makes from the weights: not part of the file."""
 
 
 def build(architecture: str, configuration: dict[str, Any]) -> Any:
@@ -43,7 +41,7 @@ def build(architecture: str, configuration: dict[str, Any]) -> Any:
 
 
 def weights_of(network: nn.Module) -> dict[str, torch.Tensor]:
-    return {k: v for k, v in network.state_dict().items() if k.rsplit(".", 1)[-1] not in _TABLES}
+    return {k: v for k, v in network.state_dict().items() if k.rsplit(".", 1)[-1] not in TABLES}
 
 
 def save(
@@ -101,6 +99,6 @@ def load(path: Path) -> Any:
     architecture, configuration, _ = read_header(path)
     network = build(architecture, configuration)
     tensors = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
-    tables = {k: v for k, v in network.state_dict().items() if k.rsplit(".", 1)[-1] in _TABLES}
+    tables = {k: v for k, v in network.state_dict().items() if k.rsplit(".", 1)[-1] in TABLES}
     load_strictly(network, tensors | tables, path, architecture)
     return network.eval().requires_grad_(False)

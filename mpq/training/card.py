@@ -8,7 +8,6 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import numpy as np
 import torch
 
 from mpq.codecs.base import Codec, CodecError, parse_codec
@@ -16,6 +15,7 @@ from mpq.codecs.trained import Trained
 from mpq.errors import UserError
 from mpq.metrics.similarity import psnr
 from mpq.metrics.stlpips import STLPIPS, stlpips
+from mpq.networks.coders import picture_of
 from mpq.networks.trained import read_header
 from mpq.samples import ImageSample, SampleError, read_image
 from mpq.training.pictures import SUFFIXES
@@ -23,6 +23,10 @@ from mpq.weights.sources import sha256_of
 
 RIVALS = {"jpeg": range(1, 96), "webp": range(96)}
 """Codec -> its qualities, among which the two whose rates enclose ours are sought."""
+
+
+SMALLEST = 32
+"""Side of a picture that ST-LPIPS can take, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ def measure(weights: Path, folder: Path, limit: int | None) -> Card:
             samples.append(read_image(path.read_bytes()))
         except (OSError, SampleError) as error:
             raise UserError(f"'{path}': {error}") from None
+        if min(samples[-1].width, samples[-1].height) < SMALLEST:
+            raise UserError(f"'{path}': ST-LPIPS needs sides of {SMALLEST} pixels at least")
     if not samples:
         raise UserError(f"'{folder}' holds no pictures")
     bpp = _rate(codec, samples)
@@ -121,7 +127,7 @@ def _qualities(codecs: list[Codec], samples: list[ImageSample], metric: STLPIPS)
     distances: list[list[float]] = [[] for _ in codecs]
     with torch.inference_mode():
         for sample in samples:
-            features = metric.features(_tensor(sample))
+            features = metric.features(picture_of(sample))
             for i, codec in enumerate(codecs):
                 try:
                     sent = codec.transmit(sample)
@@ -129,7 +135,7 @@ def _qualities(codecs: list[Codec], samples: list[ImageSample], metric: STLPIPS)
                     raise UserError(f"{codec.spec}: {error}") from None
                 bits[i] += sent.bitstream.bits
                 decibels[i].append(psnr(sample.pixels, sent.decoded.pixels))
-                decoded = metric.features(_tensor(sent.decoded))
+                decoded = metric.features(picture_of(sent.decoded))
                 distances[i].append(float(metric.distance(features, decoded)))
     pixels = _pixels(samples)
     return [Quality(b / pixels, mean(p), mean(d)) for b, p, d in zip(bits, decibels, distances, strict=True)]
@@ -137,10 +143,6 @@ def _qualities(codecs: list[Codec], samples: list[ImageSample], metric: STLPIPS)
 
 def _pixels(samples: list[ImageSample]) -> int:
     return sum(sample.width * sample.height for sample in samples)
-
-
-def _tensor(sample: ImageSample) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(sample.pixels)).permute(2, 0, 1)[None].float() / 255
 
 
 def markdown(card: Card) -> str:
@@ -152,14 +154,17 @@ def markdown(card: Card) -> str:
         f"# {card.path.name}",
         "",
         f"- **Architecture**: {card.architecture} ({sizes}), {card.parameters / 1e6:.2f} M parameters, "
-        f"{card.path.stat().st_size / 1e6:.1f} MB in half precision",
+        f"{card.path.stat().st_size / 1e6:.1f} MB",
         f"- **sha256**: `{card.sha256}`",
         f"- **Trained on**: {', '.join(training.get('data', []))}: {training.get('pictures')} pictures, "
         f"{training.get('batch')} crops of {training.get('crop')}² a step",
         f"- **Aim**: {aim}; {training.get('steps')} steps of rate and distortion, then "
         f"{training.get('adversarial_steps')} against a discriminator; seed {training.get('seed')}, "
         f"{training.get('hours')} hours"
-        + (f"; started from {training['initial']}" if training.get("initial") else ""),
+        + "".join(
+            f"; before that {run['steps']} and {run['adversarial_steps']} steps at {run['rate']} bpp, {run['hours']} hours"
+            for run in reversed(training.get("initial") or [])
+        ),
         "",
         f"Measured on {card.pictures} pictures of `{card.folder}`, whole files, real bitstreams "
         "(`mpq train card FILE --data FOLDER`):",

@@ -8,6 +8,7 @@ depends on the seed and the step alone, so a run that was killed goes on as if i
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -23,8 +24,9 @@ from torch import Tensor, nn
 from mpq.errors import UserError, first_line
 from mpq.networks import trained
 from mpq.training.adversary import Discriminator, discriminator_loss, generator_loss
-from mpq.training.perceptual import perceptual
+from mpq.training.perceptual import PERCEPTUAL, perceptual
 from mpq.training.pictures import crops, gather, whole
+from mpq.weights.sources import load_strictly, read_checkpoint
 
 MSE_WEIGHT = {"mean-scale-hyperprior": 0.01, "hific": 0.075 * 2**-5}
 ADVERSARIAL_WEIGHT = 0.15
@@ -36,6 +38,10 @@ SMOOTHING = 0.98
 """Of the running means of rate and distortion."""
 CLIP = 1.0
 """Gradient norm beyond which steps are shortened."""
+GIVE_UP = 100
+"""Steps in a row without finite gradients after which a run ends."""
+LAMBDA_RANGE = (1e-4, 1e4)
+"""λ follows the rate within these: some rates cannot be had."""
 QUANTILES_RATE = 1e-3
 """Step size of the factorised prior's quantiles, which only place its table."""
 
@@ -109,6 +115,10 @@ class Run:
             raise UserError(f"crops are multiples of 64, not {recipe.crop}")
         if not recipe.total:
             raise UserError("a run needs steps")
+        if recipe.perceptual not in PERCEPTUAL:
+            raise UserError(
+                f"unknown perceptual distance '{recipe.perceptual}'; there are: {', '.join(PERCEPTUAL)}"
+            )
         if recipe.adversarial_steps and recipe.architecture != "hific":
             raise UserError("only hific has an adversarial stage")
         pictures = gather([Path(d) for d in recipe.data], recipe.crop, recipe.held_out, recipe.seed)
@@ -122,7 +132,8 @@ class Run:
         self.network: Any = trained.build(recipe.architecture, sizes).to(device)
         self.network.to(memory_format=torch.channels_last)  # a tenth faster on CPUs, more on GPUs
         self.configuration = sizes
-        if recipe.initial:
+        self.before: list[dict[str, Any]] = []
+        if recipe.initial and not self.checkpoint.exists():
             self._warm_start(Path(recipe.initial))
         self.average: Any = trained.build(recipe.architecture, sizes).to(device).requires_grad_(False).eval()
         self.average.load_state_dict(self.network.state_dict())
@@ -148,17 +159,27 @@ class Run:
             "log_weight": math.log(recipe.rate_weight),
             "target": recipe.rate or math.nan,
             "seconds": 0.0,
+            "skipped": 0,
         }
 
     def _warm_start(self, path: Path) -> None:
         if path.suffix != ".safetensors":
             raise UserError(f"'{path}' is no .safetensors file of weights to start from")
         other = trained.load(path)
-        try:
-            # Tables are not weights: this run makes its own from those.
-            self.network.load_state_dict(self.network.state_dict() | trained.weights_of(other))
-        except RuntimeError as error:
-            raise UserError(f"{path} does not fit this run's sizes: {first_line(error)}") from None
+        card = trained.read_header(path)[2]
+        kept = ("rate", "steps", "adversarial_steps", "perceptual_weight", "hours")
+        earlier = card.get("initial")
+        self.before = [*(earlier if isinstance(earlier, list) else []), {key: card.get(key) for key in kept}]
+        # Tables are not weights: this run makes its own from those.
+        load_strictly(
+            self.network, self.network.state_dict() | trained.weights_of(other), path, "this run's sizes"
+        )
+
+    @property
+    def _digest(self) -> str:
+        """Of which pictures there are: a step draws from them by their place in the list."""
+        names = [path.name for path in (*self.pictures.training, *self.pictures.held_out)]
+        return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
     @property
     def checkpoint(self) -> Path:
@@ -166,12 +187,11 @@ class Run:
 
     def resume(self) -> None:
         """Takes up the folder's checkpoint, if there is one. Raises UserError where it is another recipe's."""
-        try:
-            saved = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        except FileNotFoundError:
+        if not self.checkpoint.exists():
             return
-        except Exception as error:  # pickle's and zip's own
-            raise UserError(f"{self.checkpoint} cannot be read: {first_line(error)}") from None
+        saved = read_checkpoint(self.checkpoint)
+        if not {"recipe", "network", "average", "step", "state", "before", "pictures"} <= saved.keys():
+            raise UserError(f"{self.checkpoint} is no checkpoint of mpq train codec")
         mine = json.loads(json.dumps(asdict(self.recipe)))
         other = saved["recipe"]
         unlike = sorted(k for k in mine if mine[k] != other.get(k))
@@ -186,7 +206,11 @@ class Run:
             self.adversary.load_state_dict(saved["adversary"])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(saved["optimisers"][name])
-        self.step, self.state = saved["step"], saved["state"]
+        if saved["pictures"] != self._digest:
+            raise UserError(
+                f"the pictures are not those that '{self.folder}' began with; choose another --out"
+            )
+        self.step, self.state, self.before = saved["step"], saved["state"], saved["before"]
 
     def save(self) -> None:
         """Beside the checkpoint, then in its place: a kill leaves the one or the other whole."""
@@ -198,10 +222,15 @@ class Run:
             "optimisers": {name: o.state_dict() for name, o in self.optimisers.items()},
             "step": self.step,
             "state": self.state,
+            "before": self.before,
+            "pictures": self._digest,
         }
         beside = self.checkpoint.with_name(f"{self.checkpoint.name}.writing{os.getpid()}")
-        torch.save(saved, beside)
-        beside.replace(self.checkpoint)
+        try:
+            torch.save(saved, beside)
+            beside.replace(self.checkpoint)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as the latter
+            raise UserError(f"'{self.checkpoint}' cannot be written: {first_line(error)}") from None
 
     @property
     def weights(self) -> Path:
@@ -223,16 +252,21 @@ class Run:
                 # Crops are busier than whole pictures: what counts is the rate of the latter.
                 self.state["target"] = recipe.rate * min(3.0, max(0.3, self.state["rate"] / rate))
             progress = self._progress(rate, psnr)
-            with (self.folder / "log.jsonl").open("a") as log:
-                log.write(json.dumps(asdict(progress)) + "\n")
             self.save()
+            try:
+                with (self.folder / "log.jsonl").open("a") as log:
+                    log.write(json.dumps(asdict(progress)) + "\n")
+            except OSError as error:
+                raise UserError(
+                    f"'{self.folder / 'log.jsonl'}' cannot be written: {error.strerror}"
+                ) from None
             yield progress
         trained.save(self.weights, self.average, recipe.architecture, self.configuration, self.card())
 
     def card(self) -> dict[str, Any]:
         facts = asdict(self.recipe)
-        facts["data"] = [Path(d).name for d in self.recipe.data]
-        facts["initial"] = Path(self.recipe.initial).name if self.recipe.initial else None
+        facts["data"] = ["/".join(Path(d).parts[-2:]) for d in self.recipe.data]
+        facts["initial"] = self.before
         return facts | {
             "pictures": len(self.pictures.training),
             "hours": round(self.state["seconds"] / 3600, 2),
@@ -287,6 +321,13 @@ class Run:
         )
         if torch.isfinite(norm):
             self.optimisers["main"].step()
+            self.state["skipped"] = 0
+        else:
+            self.state["skipped"] += 1
+            if self.state["skipped"] >= GIVE_UP:
+                raise UserError(
+                    f"{GIVE_UP} steps in a row had gradients that are no numbers; lower --learning-rate"
+                )
         auxiliary = torch.stack([m.loss() for m in self.network.modules() if hasattr(m, "quantiles")]).sum()
         self.optimisers["quantiles"].zero_grad()
         auxiliary.backward()
@@ -298,7 +339,8 @@ class Run:
         generated = self.adversary(out["x_hat"].detach(), out["y_hat"])
         self.optimisers["adversary"].zero_grad()
         discriminator_loss(real, generated).backward()
-        self.optimisers["adversary"].step()
+        if torch.isfinite(nn.utils.clip_grad_norm_(self.adversary.parameters(), 10 * CLIP)):
+            self.optimisers["adversary"].step()
 
     def _follow(self, measured: dict[str, float]) -> None:
         """Running means, the weights' running mean, and λ's way towards the rate."""
@@ -312,7 +354,8 @@ class Run:
                 mine.lerp_(other, 1 - decay)
         if self.recipe.rate and self.step >= CONTROL_FROM:
             error = self.state["rate"] / self.state["target"] - 1
-            self.state["log_weight"] += CONTROL * max(-1.0, min(1.0, error))
+            wanted = self.state["log_weight"] + CONTROL * max(-1.0, min(1.0, error))
+            self.state["log_weight"] = max(math.log(LAMBDA_RANGE[0]), min(math.log(LAMBDA_RANGE[1]), wanted))
 
     @torch.no_grad()
     def evaluate(self) -> tuple[float, float]:
@@ -322,12 +365,13 @@ class Run:
             x = whole(path)
             if x is None:
                 continue
-            height, width = (side // 64 * 64 or 64 for side in x.shape[2:])
+            height, width = (side // 64 * 64 for side in x.shape[2:])  # a crop at least, so 64 at least
             x = x[:, :, :height, :width].to(self.device)
-            height, width = x.shape[2:]
-            out = self.average(nn.functional.pad(x, (0, -width % 64, 0, -height % 64), mode="replicate"))
-            shown = out["x_hat"][:, :, :height, :width].clamp(0, 1)
+            out = self.average(x)
+            shown = out["x_hat"].clamp(0, 1)
             bits += sum(-torch.log2(p).sum().item() for p in out["likelihoods"].values())
             error += torch.sum((torch.round(255 * shown) - torch.round(255 * x)) ** 2).item()
             pixels += height * width
+        if not pixels:
+            raise UserError("none of the held-out pictures can be read")
         return bits / pixels, 10 * math.log10(255**2 / max(1e-9, error / (3 * pixels)))

@@ -30,7 +30,7 @@ def perceptual(name: str, device: str) -> Distance | None:
             published = LearnedPerceptualImagePatchSimilarity("alex", normalize=True).to(device)
         except Exception as error:  # the package, or torchvision's AlexNet that it downloads
             raise UserError(
-                f"LPIPS needs the package torchmetrics and torchvision's AlexNet weights: {first_line(error)}; "
+                f"LPIPS needs the extra 'lpips' (torchmetrics) and torchvision's AlexNet weights: {first_line(error)}; "
                 f"--perceptual st-lpips needs no network"
             ) from None
         return lambda a, b: published.net(a, b, normalize=True).mean()

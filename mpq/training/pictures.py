@@ -35,7 +35,10 @@ def gather(folders: Sequence[Path], crop: int, held_out: int, seed: int) -> Pict
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"'{folder}' is not a folder of pictures")
-        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
+    # None twice, whatever folders lie in each other: a held-out picture must not be trained on.
+    every = dict.fromkeys(p.resolve() for folder in folders for p in sorted(folder.rglob("*")))
+    for path in every:
+        if path.suffix.lower() in SUFFIXES:
             try:
                 with Image.open(path) as image:
                     (found if min(image.size) >= crop else unusable).append(path)
@@ -69,13 +72,17 @@ def crops(paths: list[Path], count: int, crop: int, seed: int, step: int) -> tor
     """(count, 3, crop, crop) in [0, 1]: random places, scales from the picture's own down to a half, mirrorings."""
     random = np.random.default_rng([seed, step])
     taken: list[torch.Tensor] = []
+    broken = 0
     while len(taken) < count:
         image = _image(paths[random.integers(len(paths))])
         if image is None or min(image.size) < crop:
+            broken += 1
+            if broken > 100 + 10 * count:
+                raise UserError("nearly all pictures have whole headers and broken bodies")
             continue
         side = crop * random.uniform(1.0, min(2.0, min(image.size) / crop))
         left, top = (random.uniform(0, length - side) for length in image.size)
-        if side < 1.15 * crop:  # as it is: half of them, nearly, keep the camera's own sharpness
+        if side < 1.15 * crop:  # as it is: some must keep the camera's own sharpness
             left, top, side = int(left), int(top), crop
         piece = image.resize((crop, crop), Image.Resampling.BICUBIC, (left, top, left + side, top + side))
         if random.random() < 0.5:

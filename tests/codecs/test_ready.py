@@ -19,7 +19,7 @@ from mpq.errors import UserError
 from mpq.networks import trained
 from mpq.samples import ImageSample
 from mpq.store import Store
-from mpq.weights.sources import embedded
+from mpq.weights.sources import FOLDER
 from tests.conftest import one_sentence
 from tests.networks.test_hific import ARGS, msillm_tensors, tan_tensors
 
@@ -29,7 +29,7 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 
 needs_embedded = pytest.mark.skipif(
-    not all(embedded(f"hific-tiny-{rate}.safetensors").is_file() for rate in (0.1, 0.2)),
+    not all((FOLDER / f"hific-tiny-{rate}.safetensors").is_file() for rate in (0.1, 0.2)),
     reason="hific-tiny's weights do not lie in mpq/weights/ yet",
 )
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mpq.networks.coders import Scales, _Bottleneck
+from mpq.networks.coders import Bottleneck, Scales
 from mpq.networks.entropy import Decoder, Tables
 
 CHANNELS = 7
@@ -78,10 +78,10 @@ def test_the_factorised_priors_stream_is_compressais(
     bottleneck: EntropyBottleneck, spread: float, height: int, width: int
 ) -> None:
     z = spread * normal(1, CHANNELS, height, width)
-    stream, symbols, z_hat = _Bottleneck(bottleneck).compress(z)
+    stream, symbols, z_hat = Bottleneck(bottleneck).compress(z)
     assert [stream] == bottleneck.compress(z)
     assert torch.equal(z_hat, bottleneck.decompress([stream], (height, width)))
-    again, decoded = _Bottleneck(bottleneck).decompress(stream, height, width)
+    again, decoded = Bottleneck(bottleneck).decompress(stream, height, width)
     assert np.array_equal(again, symbols) and again.dtype == symbols.dtype == np.int32
     assert torch.equal(decoded, z_hat)
 
@@ -105,7 +105,8 @@ def test_the_conditional_models_stream_is_compressais(
 @given(
     # At least four, as every picture has: CompressAI's encoder writes beyond its buffer for fewer.
     st.lists(
-        st.tuples(st.integers(0, 63), st.one_of(st.integers(-9, 9), st.integers(-(2**26) + 1, 2**26 - 1))), min_size=4
+        st.tuples(st.integers(0, 63), st.one_of(st.integers(-9, 9), st.integers(-(2**26) + 1, 2**26 - 1))),
+        min_size=4,
     )
 )
 def test_any_symbols_come_back_and_cost_what_compressai_says(

@@ -119,7 +119,7 @@ def test_another_recipe_does_not_take_up_a_run(folder: Path, tmp_path: Path) -> 
     with pytest.raises(UserError, match="another learning_rate"):
         other.resume()
     (tmp_path / "checkpoint.pt").write_bytes(b"half a checkp")
-    with pytest.raises(UserError, match=r"checkpoint\.pt cannot be read"):
+    with pytest.raises(UserError, match=r"checkpoint\.pt is no file of tensors"):
         run.resume()
 
 
@@ -246,3 +246,33 @@ def test_card_measures_real_bitstreams_beside_rivals(folder: Path, tmp_path: Pat
     assert f"| weights | {bits / (2 * 160 * 120):.3f} |" in result.out
     assert "| jpeg |" in result.out
     assert "| webp |" in result.out
+
+
+def test_a_run_is_not_taken_up_with_other_pictures(folder: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "pictures"
+    mine.mkdir()
+    for path in folder.glob("?.png"):
+        (mine / path.name).write_bytes(path.read_bytes())
+    Run(recipe(mine), tmp_path / "run", "cpu").save()
+    (mine / "3.png").unlink()
+    with pytest.raises(UserError, match="the pictures are not those"):
+        Run(recipe(mine), tmp_path / "run", "cpu").resume()
+
+
+def test_no_picture_is_held_out_and_trained_on_where_folders_lie_in_each_other(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    for i in range(8):
+        Image.new("RGB", (64, 64)).save(tmp_path / "inner" / f"{i}.png")
+    pictures = gather([tmp_path, tmp_path / "inner"], 64, 3, seed=1)
+    assert len(pictures.training) + len(pictures.held_out) == 8
+
+
+def test_whole_headers_with_broken_bodies_are_not_waited_for(tmp_path: Path) -> None:
+    Image.effect_noise((200, 200), 90).save(tmp_path / "whole.jpg")
+    cut = (tmp_path / "whole.jpg").read_bytes()[:3_000]
+    for i in range(3):
+        (tmp_path / f"{i}.jpg").write_bytes(cut)
+    (tmp_path / "whole.jpg").unlink()
+    paths = gather([tmp_path], 64, 1, seed=0).training
+    with pytest.raises(UserError, match="broken bodies"):
+        crops(paths, 2, 64, seed=0, step=0)

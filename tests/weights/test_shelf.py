@@ -21,7 +21,7 @@ from mpq.networks import trained
 from mpq.networks.hific import HiFiC, load_checkpoint
 from mpq.samples import ImageSample
 from mpq.weights.shelf import convert, fetch, items, verify
-from mpq.weights.sources import embedded
+from mpq.weights.sources import FOLDER
 from tests.networks.test_hific import ARGS, msillm_tensors, tan_tensors
 
 FACTORIZED = "bmshj2018-factorized:quality=1"
@@ -103,8 +103,8 @@ def test_every_file_of_every_codec_is_listed_once(cache: Path) -> None:
     }
     assert {"hific_low.pt", "hific_med.pt", "hific_hi.pt"} < set(names)
     assert {item.path for item in found if not item.url} == {
-        *(embedded(f"hyperprior-tiny-{rate}.safetensors") for rate in (0.1, 0.2, 0.4)),
-        *(embedded(f"hific-tiny-{rate}.safetensors") for rate in (0.1, 0.2)),
+        *((FOLDER / f"hyperprior-tiny-{rate}.safetensors") for rate in (0.1, 0.2, 0.4)),
+        *((FOLDER / f"hific-tiny-{rate}.safetensors") for rate in (0.1, 0.2)),
     }
     for item in found:
         assert item.licence and item.codec.name != "trained"
