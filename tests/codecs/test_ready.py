@@ -19,7 +19,7 @@ from mpq.errors import UserError
 from mpq.networks import trained
 from mpq.samples import ImageSample
 from mpq.store import Store
-from mpq.weights.sources import FOLDER
+from mpq.weights.sources import FOLDER, sha256_of
 from tests.conftest import one_sentence
 from tests.networks.test_hific import ARGS, msillm_tensors, tan_tensors
 
@@ -270,7 +270,7 @@ def test_a_sweep_runs_what_it_can_and_its_status_says_that_something_lacked(
         "none",
         "hific-tiny:rate=0.1",
         "hific-tiny:rate=0.2",
-        f"trained:weights={file}",
+        f"trained:weights={file.name}@{sha256_of(file)[:8]}",
         "jpeg:quality=10",
     }
     said = [line for line in result.err.splitlines() if "hific" in line or "mbt2018" in line]
