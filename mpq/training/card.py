@@ -85,7 +85,7 @@ def measure(weights: Path, folder: Path, limit: int | None) -> Card:
         training,
         parameters,
         len(samples),
-        folder.name,
+        "/".join(folder.resolve().parts[-2:]),
         ours,
         rivals,
     )
@@ -158,7 +158,7 @@ def markdown(card: Card) -> str:
         f"- **sha256**: `{card.sha256}`",
         f"- **Trained on**: {', '.join(training.get('data', []))}: {training.get('pictures')} pictures, "
         f"{training.get('batch')} crops of {training.get('crop')}² a step",
-        f"- **Aim**: {aim}; {training.get('steps')} steps of rate and distortion, then "
+        f"- **Aim**: {aim} on held-out pictures of those; {training.get('steps')} steps of rate and distortion, then "
         f"{training.get('adversarial_steps')} against a discriminator; seed {training.get('seed')}, "
         f"{training.get('hours')} hours"
         + "".join(
@@ -166,8 +166,8 @@ def markdown(card: Card) -> str:
             for run in reversed(training.get("initial") or [])
         ),
         "",
-        f"Measured on {card.pictures} pictures of `{card.folder}`, whole files, real bitstreams "
-        "(`mpq train card FILE --data FOLDER`):",
+        f"Measured on the first {card.pictures} pictures of `{card.folder}`, whole pictures, real bitstreams "
+        f"(`mpq train card FILE --data FOLDER --limit {card.pictures}`):",
         "",
         "| codec | bpp | PSNR, dB | ST-LPIPS |",
         "| --- | --- | --- | --- |",
