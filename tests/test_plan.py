@@ -41,7 +41,7 @@ def test_a_plan_is_read_back_as_it_was_written(tmp_path_factory, **values) -> No
         ("limit: 0", "limit is at least 1"),
         ("max_failures: 2", "share from 0 to 1"),
         ("weights: [a]", "weights is a table"),
-        ("weights: {resnet: x.pth}", "not among the models"),
+        ("weights: {resnet: x.pth}", "no model or codec of this plan"),
         ("similarity: [psnrr]", "did you mean 'psnr'"),
         ("codec: []", "at least one codec"),
         ("seed: -1", "seed is at least 0"),
