@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,3 +81,12 @@ def one_sentence(result: Result) -> str:
     assert len(lines) == 1, result.err
     assert lines[0].startswith("mpq: ")
     return lines[0]
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Networks on one thread, as codecs run in workers, for all of a module's tests."""
+    from mpq.networks import coders
+
+    with coders.one_thread():
+        yield

@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 METRIC = Parameter("metric", "mse", "what it was trained for", choices=("mse", "ms-ssim"))
 
 
-class ZooCodec(LearnedCodec):
-    """One of the zoo's; ``coder_class`` names how it is coded."""
+def _quality(highest: int) -> Parameter:
+    return Parameter("quality", 1, "the zoo's rate, 1 the lowest", 1, highest)
 
-    coder_class: ClassVar[str]
+
+class ZooCodec(LearnedCodec):
+    """One of the zoo's: eight qualities and an autoregressive coder, unless its class says otherwise."""
+
     licence = "BSD 3-Clause Clear"
+    parameters: ClassVar[tuple[Parameter, ...]] = (_quality(8), METRIC, WEIGHTS)
+    ladder = "quality=1,2,3,4,5,6,7,8"
 
     @property
     def url(self) -> str:
@@ -47,7 +52,6 @@ class ZooCodec(LearnedCodec):
         from compressai.models.utils import remap_old_keys
         from compressai.zoo.pretrained import load_pretrained
 
-        from mpq.networks import autoregressive, coders
         from mpq.networks.entropy import TABLES, make_tables
 
         try:
@@ -63,60 +67,53 @@ class ZooCodec(LearnedCodec):
                 setattr(network.get_submodule(owner), table, kept.clone())
         load_strictly(network, tensors, path, self.spec)
         make_tables(network.eval().requires_grad_(False), path)
-        if self.coder_class == "AutoregressiveCoder":
-            return autoregressive.AutoregressiveCoder(network)
-        if self.coder_class == "FactorizedCoder":
-            return coders.FactorizedCoder(network)
-        return coders.HyperpriorCoder(network, means=self.name == "mbt2018-mean")
+        return self.coder_of(network)
 
+    def coder_of(self, network: Any) -> Coder:
+        from mpq.networks.autoregressive import AutoregressiveCoder
 
-def _quality(highest: int) -> Parameter:
-    return Parameter("quality", 1, "the zoo's rate, 1 the lowest", 1, highest)
+        return AutoregressiveCoder(network)
 
 
 class Factorized(ZooCodec):
     name = "bmshj2018-factorized"
     summary = "CompressAI: factorised prior"
-    coder_class = "FactorizedCoder"
-    parameters = (_quality(8), METRIC, WEIGHTS)
-    ladder = "quality=1,2,3,4,5,6,7,8"
+
+    def coder_of(self, network: Any) -> Coder:
+        from mpq.networks.coders import FactorizedCoder
+
+        return FactorizedCoder(network)
 
 
 class ScaleHyperprior(ZooCodec):
     name = "bmshj2018-hyperprior"
     summary = "CompressAI: scale hyperprior"
-    coder_class = "HyperpriorCoder"
-    parameters = (_quality(8), METRIC, WEIGHTS)
-    ladder = "quality=1,2,3,4,5,6,7,8"
+    means = False
+
+    def coder_of(self, network: Any) -> Coder:
+        from mpq.networks.coders import HyperpriorCoder
+
+        return HyperpriorCoder(network, means=self.means)
 
 
-class MeanScaleHyperprior(ZooCodec):
+class MeanScaleHyperprior(ScaleHyperprior):
     name = "mbt2018-mean"
     summary = "CompressAI: mean and scale hyperprior"
-    coder_class = "HyperpriorCoder"
-    parameters = (_quality(8), METRIC, WEIGHTS)
-    ladder = "quality=1,2,3,4,5,6,7,8"
+    means = True
 
 
 class JointAutoregressive(ZooCodec):
     name = "mbt2018"
     summary = "CompressAI: hyperprior and autoregressive context"
-    coder_class = "AutoregressiveCoder"
-    parameters = (_quality(8), METRIC, WEIGHTS)
-    ladder = "quality=1,2,3,4,5,6,7,8"
 
 
 class ChengAnchor(ZooCodec):
     name = "cheng2020-anchor"
     summary = "CompressAI: residual blocks and context"
-    coder_class = "AutoregressiveCoder"
     parameters = (_quality(6), METRIC, WEIGHTS)
     ladder = "quality=1,2,3,4,5,6"
 
 
-class ChengAttention(ZooCodec):
+class ChengAttention(ChengAnchor):
     name = "cheng2020-attn"
     summary = "CompressAI: the same with attention"
-    coder_class = "AutoregressiveCoder"
-    parameters = (_quality(6), METRIC, WEIGHTS)
-    ladder = "quality=1,2,3,4,5,6"

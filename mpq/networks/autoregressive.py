@@ -149,9 +149,6 @@ class AutoregressiveCoder(Coder):
         self.scales = Scales(network.gaussian_conditional)
         self.entropy = Parameters(network)
 
-    def analyse(self, picture: Tensor) -> Tensor:
-        return self.network.g_a(self.padded(picture))
-
     def compress(self, latents: Sequence[Tensor]) -> list[Coded]:
         with one_thread():
             sides = [self.bottleneck.compress(self.network.h_a(y)) for y in latents]

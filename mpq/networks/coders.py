@@ -57,9 +57,9 @@ class Coder(ABC):
     def __init__(self, network: Any) -> None:
         self.network = network
 
-    @abstractmethod
     def analyse(self, picture: Tensor) -> Tensor:
         """(1, 3, h, w) -> y: (1, M, ⌈h⌉/16, ⌈w⌉/16), where ⌈·⌉ is up to the next multiple."""
+        return self.network.g_a(self.padded(picture))
 
     @abstractmethod
     def compress(self, latents: Sequence[Tensor]) -> list[Coded]:
@@ -78,9 +78,8 @@ class Coder(ABC):
 
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
         """y's height and width."""
-        return -(-height // self.multiple) * self.multiple // 16, -(
-            -width // self.multiple
-        ) * self.multiple // 16
+        multiple = self.multiple
+        return (height + -height % multiple) // 16, (width + -width % multiple) // 16
 
     def synthesise(self, y_hat: Tensor) -> Tensor:
         """y_hat -> (1, 3, h, w) in [0, 1]."""
@@ -97,6 +96,11 @@ def symbols_of(values: Tensor, means: Tensor | None) -> Tensor:
     return torch.round(values if means is None else values - means).int()
 
 
+def latents_of(symbols: Tensor, means: Tensor | None) -> Tensor:
+    """And back."""
+    return symbols.float() if means is None else symbols.float() + means
+
+
 class Bottleneck:
     """The factorised prior: each channel has its own distribution and median."""
 
@@ -110,13 +114,13 @@ class Bottleneck:
         return (
             self.tables.encode(numbers, self._indexes(numbers.shape)),
             numbers,
-            symbols.float() + self.medians,
+            latents_of(symbols, self.medians),
         )
 
     def decompress(self, stream: bytes, height: int, width: int) -> tuple[np.ndarray, Tensor]:
         shape = (self.medians.shape[1], height, width)
         numbers = self.tables.decode(stream, self._indexes(shape))
-        return numbers, torch.from_numpy(numbers)[None].float() + self.medians
+        return numbers, latents_of(torch.from_numpy(numbers)[None], self.medians)
 
     @staticmethod
     def _indexes(shape: tuple[int, ...]) -> np.ndarray:
@@ -132,9 +136,6 @@ class FactorizedCoder(Coder):
     def __init__(self, network: Any) -> None:
         super().__init__(network)
         self.bottleneck = Bottleneck(network.entropy_bottleneck)
-
-    def analyse(self, picture: Tensor) -> Tensor:
-        return self.network.g_a(self.padded(picture))
 
     def compress(self, latents: Sequence[Tensor]) -> list[Coded]:
         return [
@@ -170,9 +171,6 @@ class HyperpriorCoder(Coder):
         self.scales = Scales(network.gaussian_conditional)
         self.means = means
 
-    def analyse(self, picture: Tensor) -> Tensor:
-        return self.network.g_a(self.padded(picture))
-
     def hyper_analyse(self, y: Tensor) -> Tensor:
         return self.network.h_a(y if self.means else torch.abs(y))
 
@@ -191,8 +189,8 @@ class HyperpriorCoder(Coder):
                 scales, means = self.parameters(z_hat)
                 symbols = symbols_of(y, means)
                 stream = self.scales.tables.encode(symbols.numpy(), self.scales.indexes(scales).numpy())
-                y_hat = symbols.float() if means is None else symbols.float() + means
-                coded.append(Coded([stream, z_stream], [symbols[0].numpy(), z_symbols], y_hat))
+                numbers = [symbols[0].numpy(), z_symbols]
+                coded.append(Coded([stream, z_stream], numbers, latents_of(symbols, means)))
         return coded
 
     def decompress(self, strings: list[bytes], height: int, width: int) -> Coded:
@@ -202,8 +200,7 @@ class HyperpriorCoder(Coder):
             scales, means = self.parameters(z_hat)
             indexes = self.scales.indexes(scales).numpy()
             symbols = torch.from_numpy(self.scales.tables.decode(strings[0], indexes))
-            y_hat = symbols.float() if means is None else symbols.float() + means
-        return Coded(strings, [symbols[0].numpy(), z_symbols], y_hat)
+        return Coded(strings, [symbols[0].numpy(), z_symbols], latents_of(symbols, means))
 
 
 class HiFiCCoder(HyperpriorCoder):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from mpq.errors import UserError
 from mpq.networks import trained
 from mpq.samples import ImageSample
 from mpq.store import Store
-from mpq.weights.sources import FOLDER, sha256_of
+from mpq.weights.sources import sha256_of
 from tests.conftest import one_sentence
 from tests.networks.test_hific import ARGS, msillm_tensors, tan_tensors
 
@@ -28,18 +28,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "hific": {"base": 4, "latent": 6, "hyper": 5, "blocks": 1},
 }
 
-needs_embedded = pytest.mark.skipif(
-    not all((FOLDER / f"hific-tiny-{rate}.safetensors").is_file() for rate in (0.1, 0.2)),
-    reason="hific-tiny's weights do not lie in mpq/weights/ yet",
-)
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +66,6 @@ def specs(codecs: list[Codec]) -> list[str]:
 # ---- what runs
 
 
-@needs_embedded
 def test_hific_with_no_published_weights_is_hific_tiny_and_says_so() -> None:
     asked = ready_codecs(["hific", "jpeg:quality=5"])
     assert specs(asked.codecs) == ["hific-tiny:rate=0.1", "hific-tiny:rate=0.2", "jpeg:quality=5"]
@@ -256,7 +245,6 @@ def test_a_hyperprior_is_not_called_hific_tiny(tmp_path: Path) -> None:
 # ---- the command line
 
 
-@needs_embedded
 def test_a_sweep_runs_what_it_can_and_its_status_says_that_something_lacked(
     mpq: Callable, offline: Path, tmp_path: Path
 ) -> None:

@@ -19,13 +19,7 @@ from mpq.metrics.stlpips import FILE, PACKAGE, STLPIPS, stlpips
 from mpq.samples import read_image
 from mpq.weights.sources import locate, sha256_of
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -21,12 +21,7 @@ from mpq.networks.entropy import Decoder, Tables
 CHANNELS = 7
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -27,12 +27,7 @@ from tests.networks.test_hific import ARGS, msillm_tensors, tan_tensors
 FACTORIZED = "bmshj2018-factorized:quality=1"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(autouse=True)
