@@ -6,8 +6,6 @@ Heavy modules are imported inside the commands: ``--help`` must answer at once.
 from __future__ import annotations
 
 import io
-import os
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,8 +13,11 @@ from typing import Annotated, Any
 import typer
 
 from mpq import __version__
+from mpq.devices import device as device_here
 from mpq.errors import UserError
 from mpq.paths import user_path
+from reid.commands import reid as reid_app
+from reports.printing import AsCsv, AsJson, AsMarkdown, console_of, form_of, remark, show
 
 mpq = typer.Typer(
     name="mpq",
@@ -32,14 +33,6 @@ weights_app = typer.Typer(
 mpq.add_typer(train, name="train")
 mpq.add_typer(weights_app, name="weights")
 
-reid = typer.Typer(
-    name="reid",
-    help="Training-free person re-identification, and what compression does to it.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
 INCOMPLETE = 3
 """Exit status of a sweep that ended, but some of whose cells failed or whose codecs were not all at hand."""
 
@@ -54,9 +47,6 @@ MaxFailures = Annotated[
         show_default=False,
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, a line a point.")]
-AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")]
 
 
 def _version(value: bool) -> None:
@@ -78,6 +68,10 @@ def _mpq(
 @mpq.command()
 def sweep(
     plan: Annotated[Path | None, typer.Argument(help="A plan file (YAML); options override it.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="classification or reid. [default: classification]", show_default=False),
+    ] = None,
     codec: Annotated[
         list[str] | None, typer.Option(help="name, or name:key=a,b,c. Again for more.", show_default=False)
     ] = None,
@@ -129,8 +123,10 @@ def sweep(
     Alone: the demonstration. The same command again goes on where it was stopped.
     """
     from mpq.plan import DEMONSTRATION, Plan, plan_from, read_plan, to_yaml
+    from mpq.registry import tasks
 
     given: dict[str, Any] = {
+        "task": task,
         "codec": codec,
         "data": data,
         "labels": labels,
@@ -147,10 +143,13 @@ def sweep(
     base = read_plan(plan) if plan else DEMONSTRATION if demonstration else Plan()
     # What a plan's own weights were for may not be asked any more.
     models, codecs = given.get("model") or list(base.model), given.get("codec") or list(base.codec)
+    if task not in (None, base.task):  # the plan's own data and models are for its own task
+        given = {"data": "", "model": [], **given}
+        models = given["model"] or [tasks.get(task).model]
     kept = {spec: file for spec, file in base.weights.items() if spec in [*models, *codecs]}
     given["weights"] = kept | _weights(weights or [], models, codecs)
     asked = plan_from(given, "command line", base)
-    form = _form(json, csv, markdown)
+    form = form_of(json, csv, markdown)
     if print_plan:
         typer.echo(to_yaml(asked), nl=False)
         return
@@ -166,21 +165,21 @@ def _run_sweep(
     if workers != 1:
         learned = any(is_learned(spec) for spec in plan.codec)
         engine.warm_up(["torch", "timm", "mpq.sweep", *(["mpq.networks.coders"] if learned else [])])
-    from mpq.environment import environment
+    from mpq.environment import command, environment
     from mpq.store import Store
     from mpq.sweep import Sweep
     from reports.progress import bar
 
-    console = _console(stderr=True)
+    console = console_of(stderr=True)
     with console.status("reading data and models"):
-        made = Sweep.prepare(plan, _device(device))
+        made = Sweep.prepare(plan, device_here(device))
         store = Store(plan.folder)
         if retry:
             store.forget(made.failed(store))
-    _remark(*made.notes, *made.lacking, *made.dataset.problems)
+    remark(*made.notes, *made.lacking, *made.dataset.problems)
     store.write_invocation(
         {
-            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "command": command(),
             "plan": made.described,
             "cells": sorted(made.hashes),
             "environment": environment(),
@@ -195,14 +194,14 @@ def _run_sweep(
                 advanced=progress.advance,
             )
     except KeyboardInterrupt:
-        _remark("stopped; what was finished is kept, and the same command goes on from there")
+        remark("stopped; what was finished is kept, and the same command goes on from there")
         raise typer.Exit(130) from None
     sections, status = _sections(store, made.hashes, max_drop, plan.max_failures)
-    _show(sections, form)
+    show(sections, form)
     unreadable = made.unreadable(store)
-    _remark(*unreadable)
-    if form is None and _console().is_terminal:
-        _console().print(f"\n[dim]mpq report {plan.folder} shows this again.[/dim]")
+    remark(*unreadable)
+    if form is None and console_of().is_terminal:
+        console_of().print(f"\n[dim]mpq report {plan.folder} shows this again.[/dim]")
     if unusable := len(made.dataset.problems) + len(unreadable):
         raise UserError(f"{unusable} of the samples of '{plan.data}' could not be used, as said above")
     if status or made.lacking:
@@ -220,19 +219,34 @@ def report(
     svg: Annotated[
         Path | None, typer.Option(help="Also draw the report into this SVG file.", show_default=False)
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Also write it as one page, which needs nothing else.", show_default=False),
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="Also write its figures, SVG and PDF, into this folder.", show_default=False),
+    ] = None,
 ) -> None:
     """Show a run's results from disk."""
     from mpq.store import Store
-    from reports.export import to_svg
 
     store = Store(user_path(run), create=False)
     sections, _ = _sections(store, None, max_drop, _allowed(max_failures, store))
     if svg is not None:
-        try:
-            svg.write_text(to_svg(sections), encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"'{svg}' cannot be written: {error.strerror}") from None
-    _show(sections, _form(json, csv, markdown))
+        from reports.export import to_svg
+        from reports.files import write
+
+        write(user_path(svg), to_svg(sections).encode())
+    if html is not None:
+        from reports import html as page
+
+        page.write(user_path(html), sections[0].title.partition(" · ")[0], sections, how=_how(store))
+    if figures is not None:
+        from reports.figures import save_all
+
+        remark(*(str(file) for file in save_all(sections, user_path(figures))))
+    show(sections, form_of(json, csv, markdown))
 
 
 @mpq.command()
@@ -251,7 +265,7 @@ def recommend(
 
     drop, store = max_drop / 100, Store(user_path(run), create=False)
     groups, allowed = summarize(store.read(), drops=(drop,)), _allowed(max_failures, store)
-    _show([recommendation_section(group, drop, allowed) for group in groups], _form(json, csv, markdown))
+    show([recommendation_section(group, drop, allowed) for group in groups], form_of(json, csv, markdown))
 
 
 @mpq.command()
@@ -280,9 +294,9 @@ def roundtrip(
         raise UserError(
             f"'{codec}' is {len(asked.codecs) + len(asked.lacking)} settings; roundtrip takes one, e.g. {asked.codecs[0].spec}"
         )
-    _remark(*asked.notes)
+    remark(*asked.notes)
     classifier = None if model == "none" else load_classifier(model, files.get(model))
-    _show([roundtrip_section(run(file, asked.codecs[0], classifier, out))])
+    show([roundtrip_section(run(file, asked.codecs[0], classifier, out))])
 
 
 @mpq.command()
@@ -290,7 +304,7 @@ def codecs() -> None:
     """The codecs: their parameters, default ladders, and whether they run here."""
     from mpq.catalogue import codecs_section
 
-    _show([codecs_section()])
+    show([codecs_section()])
 
 
 @mpq.command()
@@ -298,7 +312,7 @@ def models() -> None:
     """The models, and whether they run here."""
     from mpq.catalogue import models_section
 
-    _show([models_section()])
+    show([models_section()])
 
 
 @mpq.command()
@@ -306,7 +320,7 @@ def datasets() -> None:
     """The data sets and layouts, and whether they can be read here."""
     from mpq.catalogue import datasets_section
 
-    _show([datasets_section()])
+    show([datasets_section()])
 
 
 @mpq.command()
@@ -314,7 +328,7 @@ def metrics() -> None:
     """The scores and similarities, with their units, and the fields of a result's rows."""
     from mpq.catalogue import metrics_sections
 
-    _show(metrics_sections())
+    show(metrics_sections())
 
 
 @mpq.command()
@@ -350,12 +364,12 @@ def bench(
     if issubclass(registry.get(codec.partition(":")[0]), ZooCodec):
         from mpq.benchmarks.coding import coding_bench
 
-        _show([coding_section(coding_bench(codec, data, samples or 16, rounds))], form)
+        show([coding_section(coding_bench(codec, data, samples or 16, rounds))], form)
     else:
         from mpq.benchmarks.sweep import bench as run
 
         asked = tuple(model or ("efficientnet-lite0", "efficientnet-lite2"))
-        _show([bench_section(run(data, asked, codec, samples or 96, workers, rounds))], form)
+        show([bench_section(run(data, asked, codec, samples or 96, workers, rounds))], form)
 
 
 @train.command("codec")
@@ -384,7 +398,7 @@ def train_codec(
     perceptual_weight: Annotated[float, typer.Option(help="Its weight, beside MSE's.", min=0)] = 1.0,
     size: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=N, of the architecture. Again for more.", show_default=False),
+        typer.Option(help="NAME=VALUE, of the architecture. Again for more.", show_default=False),
     ] = None,
     initial: Annotated[
         Path | None, typer.Option("--from", help="Weights to start from.", show_default=False)
@@ -422,12 +436,12 @@ def train_codec(
         sizes=_sizes(size or []),
         initial=str(user_path(initial)) if initial else None,
     )
-    console = _console(stderr=True)
+    console = console_of(stderr=True)
     with console.status("reading pictures"):
-        run = Run(recipe, user_path(out), _device(device))
+        run = Run(recipe, user_path(out), device_here(device))
         run.resume()
     if unusable := len(run.pictures.unusable):
-        _remark(f"{unusable} files are broken or smaller than {crop} × {crop}, and left out")
+        remark(f"{unusable} files are broken or smaller than {crop} × {crop}, and left out")
     try:
         with bar(console, str(out), "steps") as progress:
             progress.start(recipe.total, run.step)
@@ -436,7 +450,7 @@ def train_codec(
                 if result.held_out_rate is not None:
                     print(result.sentence, flush=True)
     except KeyboardInterrupt:
-        _remark("stopped; the same command goes on from the last checkpoint")
+        remark("stopped; the same command goes on from the last checkpoint")
         raise typer.Exit(130) from None
     print(run.weights)
 
@@ -461,7 +475,7 @@ def weights_list(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         from mpq.catalogue import weights_section
 
-        _show([weights_section()])
+        show([weights_section()])
 
 
 @weights_app.command("fetch")
@@ -500,43 +514,6 @@ def weights_convert(
     print(f"{out}: {convert(user_path(file), user_path(out))}")
 
 
-@reid.callback()
-def _reid(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of mistakes, too.")] = False,
-) -> None:
-    pass
-
-
-@reid.command()
-def centralize(
-    features: Annotated[Path, typer.Option(help="npz of feats (N, D), pids, camids, is_query.")],
-    k1: Annotated[int, typer.Option(help="Nearest neighbours that are taken.", min=1)] = 2,
-    k2: Annotated[int, typer.Option(help="Among whose nearest the sample itself must be.", min=1)] = 2,
-    scope: Annotated[str, typer.Option(help="query, gallery, both (each by itself), joint.")] = "both",
-    ap: Annotated[str, typer.Option(help="Average precision: mean or trapezoid.")] = "mean",
-    json: AsJson = False,
-    csv: AsCsv = False,
-    markdown: AsMarkdown = False,
-) -> None:
-    """Average each feature with its mutual neighbours (NFC) and score re-identification before and after."""
-    from typing import get_args
-
-    from reid.centralize import Scope
-    from reid.features import FeatureError, read_npz
-    from reid.metrics import AveragePrecision
-    from reid.report import compare, section
-
-    for name, value, allowed in (("scope", scope, get_args(Scope)), ("ap", ap, get_args(AveragePrecision))):
-        if value not in allowed:
-            raise UserError(f"--{name} is one of {', '.join(allowed)}, not '{value}'")
-    try:
-        query, gallery = read_npz(features)
-        result = compare(query, gallery, k1=k1, k2=k2, scope=scope, ap=ap)  # type: ignore[arg-type]
-    except FeatureError as error:
-        raise UserError(str(error)) from None
-    _show([section(features.name, result)], _form(json, csv, markdown))
-
-
 def _sections(
     store: Any, only: set[str] | None, max_drop: float, max_failures: float
 ) -> tuple[list[Any], int]:
@@ -551,55 +528,18 @@ def _sections(
     return sections, INCOMPLETE if failed else 0
 
 
+def _how(store: Any) -> dict[str, str]:
+    """What the run's last command was made with, for a page."""
+    from mpq.environment import in_words
+
+    made = store.read_invocations()[-1:]
+    return in_words(made[0]["command"], made[0]["environment"]) if made else {}
+
+
 def _allowed(max_failures: float | None, store: Any) -> float:
     """The share that may fail: what the user says, else what the run's last command said."""
     recorded = [content["plan"]["max_failures"] for content in store.read_invocations()]
     return max_failures if max_failures is not None else recorded[-1] if recorded else 0.01
-
-
-def _form(json: bool, csv: bool, markdown: bool) -> str | None:
-    wanted = [name for name, on in (("json", json), ("csv", csv), ("markdown", markdown)) if on]
-    if len(wanted) > 1:
-        raise UserError("choose one of --json, --csv and --markdown")
-    return wanted[0] if wanted else None
-
-
-def _show(sections: list[Any], form: str | None = None) -> None:
-    from reports import export, terminal
-
-    try:
-        if form is not None:
-            forms = {"json": export.to_json, "csv": export.to_csv, "markdown": export.markdown}
-            print(forms[form](sections).rstrip("\n"))
-        else:
-            console = _console()
-            for section in sections:
-                terminal.show(section, console)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(0) from None
-
-
-def _console(stderr: bool = False) -> Any:
-    from rich.console import Console
-
-    class Piped(Console):
-        def on_broken_pipe(self) -> None:
-            raise BrokenPipeError  # instead of leaving with status 1
-
-    return Piped(stderr=stderr, highlight=False)
-
-
-def _remark(*sentences: str) -> None:
-    """Sentences on the side: to stderr, one a line, whatever bytes a file's name has."""
-    for sentence in sentences:
-        print(_printable(sentence), file=sys.stderr)
-
-
-def _printable(text: str) -> str:
-    """``text`` on one line, what would move a terminal's cursor written as an escape."""
-    return "".join(c if c.isprintable() else " " if c.isspace() else repr(c)[1:-1] for c in text)
 
 
 def _names(text: str) -> list[str]:
@@ -624,31 +564,15 @@ def _weights(given: list[str], models: list[str], codecs: list[str]) -> dict[str
     return weights
 
 
-def _sizes(given: list[str]) -> dict[str, int]:
-    sizes = {}
+def _sizes(given: list[str]) -> dict[str, int | str]:
+    sizes: dict[str, int | str] = {}
     for text in given:
-        name, _, number = text.partition("=")
-        if not name or not number.isdecimal() or not int(number):
-            raise UserError(f"--size {text}: write NAME=N, e.g. base=16")
-        sizes[name] = int(number)
+        name, _, value = text.partition("=")
+        number = int(value) if value.isdecimal() else None
+        if not name or not value or number == 0:
+            raise UserError(f"--size {text}: write NAME=VALUE, e.g. base=16")
+        sizes[name] = value if number is None else number
     return sizes
-
-
-def _device(wanted: str) -> str:
-    import torch
-
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if wanted == "auto":
-        return next((name for name in ("cuda", "mps") if there[name]), "cpu")
-    if wanted not in there:
-        raise UserError(f"--device is auto, {', '.join(there)}, not '{wanted}'")
-    if not there[wanted]:
-        raise UserError(f"there is no {wanted} device here")
-    return wanted
 
 
 def mpq_main() -> None:
@@ -656,7 +580,7 @@ def mpq_main() -> None:
 
 
 def reid_main() -> None:
-    _main(reid)
+    _main(reid_app)
 
 
 def _main(app: typer.Typer) -> None:
@@ -682,7 +606,7 @@ def _main(app: typer.Typer) -> None:
 
 
 def _complain(app: typer.Typer, sentence: str) -> None:
-    _remark(f"{app.info.name}: {sentence}")
+    remark(f"{app.info.name}: {sentence}")
     sys.exit(2)
 
 

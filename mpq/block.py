@@ -13,10 +13,9 @@ from mpq import engine
 from mpq.codecs.base import Codec, CodecError, Transmission
 from mpq.codecs.none import NoCodec
 from mpq.datasets.base import Dataset
-from mpq.metrics.classification import kl_divergence, log_softmax, top_classes
 from mpq.metrics.similarity import SIMILARITIES
-from mpq.models.base import Classifier, load_classifier
 from mpq.samples import ImageSample, SampleError, read_image
+from mpq.tasks.base import Task
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Task:
+class Slot:
     """One cell to fill: its hash, and its places among the codecs and models."""
 
     cell: str
@@ -61,15 +60,16 @@ class Piece:
 class BlockJob:
     """The engine's job: everything here is small and pickled into each worker, which loads the models itself."""
 
+    task: Task
     sources: Dataset
     codecs: list[Codec]
     models: list[tuple[str, Path | None]]
     weights: list[str]
-    labels: list[list[int | None]]
+    targets: list[list[dict[str, Any]]]
     similarity: tuple[str, ...]
-    missing: dict[int, list[Task]]
+    missing: dict[int, list[Slot]]
     device: str = "cpu"
-    _loaded: list[Classifier] = field(default_factory=list)
+    _loaded: list[Any] = field(default_factory=list)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_loaded": []}
@@ -79,25 +79,25 @@ class BlockJob:
 
         torch.set_num_threads(threads)
         if not self._loaded:
-            self._loaded = [load_classifier(spec, weights) for spec, weights in self.models]
+            self._loaded = [self.task.load(spec, weights) for spec, weights in self.models]
         if scores:
             self._loaded = [model.on(self.device) for model in self._loaded]
         else:  # where blocks are only coded, the models' preprocessing is all that is needed
             self._loaded = [replace(model, network=torch.nn.Identity()) for model in self._loaded]
 
     def code(self, block: engine.Block) -> Iterator[Piece]:
-        tasks = self._tasks(block)
-        wanted = {task.codec for task in tasks}
-        models = {task.model for task in tasks}
+        slots = self.slots(block)
+        wanted = {slot.codec for slot in slots}
+        models = {slot.model for slot in slots}
         originals = [_read(self.sources.sources[i].read) for i in block]
         for c, codec in enumerate(self.codecs):
             # The baseline is always coded: its answers are what fidelity is measured against.
             if c in wanted or isinstance(codec, NoCodec):
-                needed = models if isinstance(codec, NoCodec) else {t.model for t in tasks if t.codec == c}
+                needed = models if isinstance(codec, NoCodec) else {s.model for s in slots if s.codec == c}
                 yield self._piece(c, block, originals, needed)
 
-    def _tasks(self, block: engine.Block) -> list[Task]:
-        return list(dict.fromkeys(task for i in block for task in self.missing.get(i, [])))
+    def slots(self, block: engine.Block) -> list[Slot]:
+        return list(dict.fromkeys(slot for i in block for slot in self.missing.get(i, [])))
 
     def _piece(
         self, c: int, block: engine.Block, originals: list[ImageSample | str], models: set[int]
@@ -139,52 +139,68 @@ class BlockJob:
         }
 
     def scorer(self) -> Callable[[Piece], engine.Rows]:
-        # (model, sample) -> log-probabilities on the original
+        # (model, sample) -> what is kept of the answer on the original
         reference: dict[tuple[int, int], np.ndarray] = {}
 
         def score(piece: Piece) -> engine.Rows:
             rows: engine.Rows = []
             baseline = isinstance(self.codecs[piece.codec], NoCodec)
             for m, inputs in piece.inputs.items():
-                answers = _answers(self._loaded[m], inputs)
+                answers = self._answers(self._loaded[m], inputs)
                 if baseline:
                     for p, answer in answers.items():
-                        reference[m, piece.block[p]] = log_softmax(answer)
+                        reference[m, piece.block[p]] = self.task.kept(answer)
                 for position, i in enumerate(piece.block):
                     cell = next(
-                        (t.cell for t in self.missing.get(i, []) if t.codec == piece.codec and t.model == m),
+                        (s.cell for s in self.missing.get(i, []) if s.codec == piece.codec and s.model == m),
                         None,
                     )
                     if cell is None:
                         continue
                     row = {**piece.rows[position], "cell": cell, "model": self.models[m][0]}
-                    row |= {"weights_sha256": self.weights[m], "label": self.labels[m][i]}
+                    row |= {"weights_sha256": self.weights[m], **self.targets[m][i]}
                     if position in inputs.errors:
                         row["error"] = f"model: {inputs.errors[position]}"
                     elif position in answers and (m, i) not in reference:
                         row["error"] = "model: no answer on the original"
                     elif position in answers:
-                        row |= _answer(answers[position], self.labels[m][i], reference[m, i])
+                        row |= self.task.fields(answers[position], self.targets[m][i], reference[m, i])
                     rows.append(row)
             return rows
 
         return score
 
+    def _answers(self, model: Any, inputs: Inputs) -> dict[int, np.ndarray]:
+        """Position -> a finite answer; what goes wrong is added to ``inputs.errors``."""
+        if inputs.batch is None:
+            return {}
+        try:
+            answers = self.task.answers(model, inputs.batch)
+        except Exception as error:  # memory, say, or a network that cannot take such an input
+            reason = " ".join(str(error).split())[:200]
+            inputs.errors.update(dict.fromkeys(inputs.positions, f"{type(error).__name__}: {reason}"))
+            return {}
+        finite = np.isfinite(answers.reshape(len(answers), -1)).all(axis=1)
+        for position, good in zip(inputs.positions, finite, strict=True):
+            if not good:
+                inputs.errors[position] = "its answer is not finite"
+        return {p: answer for p, answer, good in zip(inputs.positions, answers, finite, strict=True) if good}
+
     def lost(self, block: engine.Block, reason: str) -> engine.Rows:
         return [
             {
-                "cell": task.cell,
+                "cell": slot.cell,
                 "sample": self.sources.sources[i].id,
                 "dataset": self.sources.name,
-                "codec": self.codecs[task.codec].name,
-                "setting": self.codecs[task.codec].setting,
-                "model": self.models[task.model][0],
-                "weights_sha256": self.weights[task.model],
-                "label": self.labels[task.model][i],
+                "codec": self.codecs[slot.codec].name,
+                "setting": self.codecs[slot.codec].setting,
+                "model": self.models[slot.model][0],
+                "weights_sha256": self.weights[slot.model],
+                **self.targets[slot.model][i],
                 "error": f"worker: {reason}",
             }
             for i in block
-            for task in self.missing.get(i, [])
+            for slot in self.missing.get(i, [])
         ]
 
 
@@ -197,7 +213,7 @@ def _read(read: Callable[[], bytes]) -> ImageSample | str:
         return f"cannot be read: {error.strerror}"
 
 
-def _inputs(model: Classifier, images: dict[int, Image.Image]) -> Inputs:
+def _inputs(model: Any, images: dict[int, Image.Image]) -> Inputs:
     import torch
 
     ready: dict[int, torch.Tensor] = {}
@@ -212,38 +228,3 @@ def _inputs(model: Classifier, images: dict[int, Image.Image]) -> Inputs:
         for position in [p for p, value in ready.items() if value.shape != first]:
             errors[position] = f"preprocessing gave {tuple(ready.pop(position).shape)}, not {tuple(first)}"
     return Inputs(list(ready), torch.stack(list(ready.values())) if ready else None, errors)
-
-
-def _answers(model: Classifier, inputs: Inputs) -> dict[int, np.ndarray]:
-    """Position -> (classes,) finite logits; what goes wrong is added to ``inputs.errors``."""
-    if inputs.batch is None:
-        return {}
-    try:
-        logits = model.logits(inputs.batch).numpy()
-    except Exception as error:  # memory, say, or a network that cannot take such an input
-        reason = " ".join(str(error).split())[:200]
-        inputs.errors.update(dict.fromkeys(inputs.positions, f"{type(error).__name__}: {reason}"))
-        return {}
-    finite = np.isfinite(logits).all(axis=1)
-    for position, good in zip(inputs.positions, finite, strict=True):
-        if not good:
-            inputs.errors[position] = "its answer is not finite"
-    return {p: answer for p, answer, good in zip(inputs.positions, logits, finite, strict=True) if good}
-
-
-def _answer(logits: np.ndarray, label: int | None, reference: np.ndarray) -> dict[str, Any]:
-    log_q = log_softmax(logits)
-    top = top_classes(logits)
-    prediction = int(top[0])
-    original = int(top_classes(reference, 1)[0])
-    scored: dict[str, Any] = {}
-    if label is not None:
-        scored["top1"] = prediction == label
-        scored["top5"] = bool(label in top) if len(logits) > len(top) else None
-    return scored | {
-        "prediction": prediction,
-        "agreement": prediction == original,
-        "kl": kl_divergence(reference, log_q),
-        "top5_classes": top.tolist(),
-        "top5_probabilities": np.exp(log_q[top]).tolist(),
-    }

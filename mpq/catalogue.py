@@ -12,13 +12,6 @@ from mpq.weights.shelf import Item, items
 from mpq.weights.sources import cached
 from reports.content import Column, Section, Table
 
-SCORES = (
-    ("top1", "share", "label == the model's first class"),
-    ("top5", "share", "label among the model's first five classes"),
-    ("agreement", "share", "first class == first class on the original (fidelity: needs no labels)"),
-    ("kl", "nats", "KL divergence from the answer on the original (fidelity: needs no labels)"),
-)
-
 
 def codecs_section() -> Section:
     rows = []
@@ -94,11 +87,19 @@ def metrics_sections() -> list[Section]:
         Column("what", "what it is", right=False),
     ]
     types = [columns[0], Column("unit", "type", right=False), columns[2]]
-    scores = [{"name": n, "unit": u, "what": w} for n, u, w in SCORES]
+    scores = [
+        {"name": score.key, "unit": score.unit, "what": f"{score.title}: {score.summary}", "task": name}
+        for name, task in sorted(registry.tasks.entries.items())
+        for score in task.scores
+    ]
     similarities = [{"name": s.name, "unit": s.unit, "what": s.summary} for s in SIMILARITIES.values()]
     fields = [{"name": f.name, "unit": f.type, "what": escape(f.doc)} for f in FIELDS]
     return [
-        Section("Scores", "Of a model's answer; always measured.", Table(columns, scores)),
+        Section(
+            "Scores",
+            "Of a model's answers; always measured.",
+            Table([Column("task", "task", right=False), *columns], scores),
+        ),
         Section("Similarities", "Of two pictures; chosen with --similarity.", Table(columns, similarities)),
         Section("Rows", "The fields of RUN/cells/*.parquet, a row a sample.", Table(types, fields)),
     ]

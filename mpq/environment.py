@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,6 +35,21 @@ def environment() -> dict[str, Any]:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "gpu": _gpu(),
+    }
+
+
+def command() -> str:
+    """The command line that is running."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def in_words(command: str, made: dict[str, Any]) -> dict[str, str]:
+    """A command and the ``environment`` that it ran in, name -> words: how a report was made."""
+    packages = ", ".join(f"{name} {number}" for name, number in made["packages"].items() if number)
+    return {
+        "command": command,
+        "versions": f"mpq {made['mpq']}, Python {made['python']}, {packages}",
+        "machine": ", ".join(filter(None, [made["processor"], f"{made['cores']} cores", made["gpu"]])),
     }
 
 

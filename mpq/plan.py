@@ -11,24 +11,25 @@ import yaml
 from mpq.errors import UserError
 from mpq.metrics.similarity import SIMILARITIES
 from mpq.paths import user_path
-from mpq.registry import suggestion
+from mpq.registry import suggestion, tasks
 
 
 @dataclass(frozen=True)
 class Plan:
     """A sweep's question. Every field is a key of a plan file.
 
-    codec, model: specs. data: a folder or ``NAME[:ARGUMENT]``. labels: a table, sought beside the data unless
+    task: what is asked. codec, model: specs; data: a folder or ``NAME[:ARGUMENT]``; the task's own unless told. labels: a table, sought beside the data unless
     named; no_labels: measure fidelity even where there are labels. weights: model or codec spec -> file.
     similarity: names. limit: how many samples, drawn with ``seed``. max_failures: the share of samples that may fail
     before a cell does.
     """
 
+    task: str = "classification"
     codec: tuple[str, ...] = ("jpeg", "webp", "avif")
-    data: str = "embedded"
+    data: str = ""
     labels: str | None = None
     no_labels: bool = False
-    model: tuple[str, ...] = ("efficientnet-lite0",)
+    model: tuple[str, ...] = ()
     weights: dict[str, str] = field(default_factory=dict)
     similarity: tuple[str, ...] = ("psnr",)
     limit: int | None = None
@@ -37,8 +38,11 @@ class Plan:
     out: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.codec or not self.model:
-            raise UserError("a plan needs at least one codec and one model")
+        task = tasks.get(self.task)
+        if not self.codec:
+            raise UserError("a plan needs at least one codec")
+        object.__setattr__(self, "data", self.data or task.data)
+        object.__setattr__(self, "model", self.model or (task.model,))
         for name in self.similarity:
             if name not in SIMILARITIES:
                 raise UserError(f"unknown similarity '{name}'{suggestion(name, list(SIMILARITIES))}")

@@ -30,10 +30,10 @@ def recommend(group: Group, max_drop: float, max_failures: float = 0.01) -> list
         ladder = [
             p
             for p in group.ladder(codec)
-            if not p.too_many_failures(max_failures) and group.score in p.changes
+            if not p.too_many_failures(max_failures) and group.score.key in p.changes
         ]
         # A hundredth of a millionth keeps a loss of exactly one point from failing on rounding.
-        within = [p for p in ladder if -p.changes[group.score].difference.value <= max_drop + 1e-8]
+        within = [p for p in ladder if -p.changes[group.score.key].difference.value <= max_drop + 1e-8]
         sure = [p for p in within if p.confidence[max_drop] >= SURE]
         point = within[0] if within else None
         confidence = point.confidence[max_drop] if point else None

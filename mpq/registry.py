@@ -2,7 +2,8 @@
 
 A module put into the registry's package is found without being listed anywhere: each public subclass of
 the registry's base class that the module defines and that has a ``name`` is an entry. Installed packages
-add theirs through the entry-point group of the same name (``mpq.codecs``, ``mpq.models``, ``mpq.datasets``).
+add theirs through the entry-point group of the same name (``mpq.tasks``,
+``mpq.codecs``, ``mpq.models``, ``mpq.datasets``).
 Modules are imported when a name is first asked for, so they must not import heavy libraries at the top.
 """
 
@@ -80,12 +81,13 @@ class Registry(Generic[T]):
             raise UserError(f"unknown {self.kind} '{name}'{suggestion(name, list(self.entries))}") from None
 
 
-def _registries() -> tuple[Registry, Registry, Registry]:
+def _registries() -> tuple[Registry, Registry, Registry, Registry]:
     return (
+        Registry("task", "mpq.tasks", "mpq.tasks.base:Task"),
         Registry("codec", "mpq.codecs", "mpq.codecs.base:Codec"),
         Registry("model", "mpq.models", "mpq.models.base:ClassifierSource"),
         Registry("data set", "mpq.datasets", "mpq.datasets.base:DatasetReader"),
     )
 
 
-codecs, models, datasets = _registries()
+tasks, codecs, models, datasets = _registries()

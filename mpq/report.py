@@ -9,26 +9,32 @@ from typing import Any
 from rich.markup import escape
 
 from mpq.recommend import Recommendation, cheapest, recommend
+from mpq.registry import tasks
 from mpq.roundtrip import Roundtrip
-from mpq.summary import SCORES, Group, Point
+from mpq.summary import Group, Point
+from mpq.tasks.base import Score
 from reports.content import Column, Curve, Section, Series, Table
 from reports.stats import Estimate
 
 SMALL = 200
-"""Samples below which a report says that one answer weighs much."""
+"""Answers below which a report says that one weighs much."""
 
 
 def section(group: Group, *, max_drop: float = 0.01, max_failures: float = 0.01) -> Section:
     """A group's part of the report."""
     recommendations = recommend(group, max_drop, max_failures)
     return Section(
-        title=f"{group.dataset} · {group.model} · {group.samples} samples",
+        title=_title(group),
         answer=_answer(group, recommendations, max_drop),
         table=_table(group, max_failures),
         curve=_curve(group, max_failures),
         notes=_notes(group, max_failures),
         data=[_data(group, point, max_failures) for point in group.points],
     )
+
+
+def _title(group: Group) -> str:
+    return " · ".join(filter(None, [group.dataset, group.model, group.view, f"{group.samples} samples"]))
 
 
 def recommendation_section(group: Group, max_drop: float, max_failures: float = 0.01) -> Section:
@@ -38,7 +44,7 @@ def recommendation_section(group: Group, max_drop: float, max_failures: float = 
     for r in recommendations:
         row = {"codec": r.codec, "setting": f"none loses at most {_points(max_drop)}"}
         if r.point is not None and r.confidence is not None:
-            change = r.point.changes[group.score].difference
+            change = r.point.changes[group.score.key].difference
             row |= {
                 "setting": r.point.setting,
                 "bpp": rate(r.point.bpp.value),
@@ -51,7 +57,7 @@ def recommendation_section(group: Group, max_drop: float, max_failures: float = 
         Column("codec", "codec", right=False),
         Column("setting", "cheapest setting", right=False),
         Column("bpp", "bpp"),
-        Column("change", f"{SCORES[group.score]} change, points (95 %)"),
+        Column("change", f"{group.score.title} change, points (95 %)"),
         Column("confidence", "confidence"),
         Column("sure", "cheapest at 95 % confidence", 1, right=False),
     ]
@@ -68,10 +74,14 @@ def recommendation_section(group: Group, max_drop: float, max_failures: float = 
     ]
     notes = [
         f"Cheapest: the lowest rate whose measured loss is at most {_points(max_drop)}. Confidence: that the true "
-        "loss is (Dirichlet posterior on lost, kept and won answers, Jeffreys' prior)."
+        + (
+            "loss is (Dirichlet posterior on lost, kept and won answers, Jeffreys' prior)."
+            if group.score.binary
+            else "loss is (Bayesian bootstrap)."
+        )
     ]
     return Section(
-        f"{group.dataset} · {group.model} · {group.samples} samples",
+        _title(group),
         _answer(group, recommendations, max_drop),
         Table(columns, rows),
         notes=notes,
@@ -114,7 +124,7 @@ def _similarity(name: str, value: float | None) -> str:
 
 
 def _answer(group: Group, recommendations: list[Recommendation], max_drop: float) -> str:
-    name = SCORES[group.score]
+    name = group.score.title
     best = cheapest(recommendations)
     if group.baseline is None or not group.baseline.samples:
         return "The baseline has no scores, so nothing can be compared with it."
@@ -124,7 +134,7 @@ def _answer(group: Group, recommendations: list[Recommendation], max_drop: float
         return f"No setting stays within {_points(max_drop)} of the original's {name}."
     point, confidence, kept = best.point, best.confidence or 0.0, best.point.kept
     if kept is None or kept.low is None or kept.high is None:
-        return f"The model is right about none of the originals, so there is no {name} to keep."
+        return f"The {name} of the originals is 0: there is none to keep."
     return (
         f"{point.spec} at {rate(point.bpp.value)} bpp keeps {100 * kept.value:.1f} % of {name} "
         f"(95 % interval {100 * kept.low:.1f}–{100 * kept.high:.1f} %), {point.saving:.1f} times smaller than the "
@@ -134,16 +144,20 @@ def _answer(group: Group, recommendations: list[Recommendation], max_drop: float
 
 
 def _table(group: Group, max_failures: float) -> Table:
-    name = SCORES[group.score]
+    main, *others = group.scores
     columns = [
         Column("spec", "setting", right=False),
         Column("bpp", "bpp"),
-        Column("score", f"{name} % (95 %)"),
+        Column("score", f"{main.title} % (95 %)"),
         Column("change", "change (95 %)", 1),
     ]
-    if group.score == "top1":
-        columns += [Column("p", "p", 2), Column("top5", "top-5", 5), Column("agreement", "agree", 6)]
-    columns.append(Column("kl", "KL", 4))
+    if main.binary and not main.fidelity:
+        columns.append(Column("p", "p", 2))
+    for score in others:
+        if score.rank is not None:
+            columns.append(
+                Column(score.key, f"{score.title} (95 %)" if score.interval else score.title, score.rank)
+            )
     titles = {"psnr": ("PSNR", 3), "ssim": ("SSIM", 7), "ms_ssim": ("MS-SSIM", 8)}
     measured = {c for p in group.points for c in p.similarity}
     columns += [Column(c, title, rank) for c, (title, rank) in titles.items() if c in measured]
@@ -160,22 +174,16 @@ def _row(group: Group, point: Point, max_failures: float) -> dict[str, str]:
         }
     row |= {
         "bpp": rate(point.bpp.value),
-        "score": percent(point.scores[group.score]),
         "encode": "" if point.is_baseline else f"{point.encode_ms:.1f}",
         "decode": "" if point.is_baseline else f"{point.decode_ms:.1f}",
     }
-    for score in ("top5", "agreement"):
-        if score in point.scores:
-            row[score] = f"{100 * point.scores[score].value:.1f}"
-    if "kl" in point.scores:
-        row["kl"] = f"{point.scores['kl'].value:.3f}"
-    if change := point.changes.get(group.score):
-        low, high = change.difference.low, change.difference.high
-        significant = low is not None and high is not None and not low <= 0 <= high
-        colour = "red" if change.difference.value < 0 else "green"
-        row["change"] = (
-            f"[{colour}]{signed(change.difference)}[/{colour}]" if significant else signed(change.difference)
-        )
+    for score in group.scores:
+        estimate = point.scores[score.key]
+        if math.isfinite(estimate.value):
+            main = score is group.score
+            row["score" if main else score.key] = _value(score, estimate, interval=main or score.interval)
+    if change := point.changes.get(group.score.key):
+        row["change"] = coloured(change.difference)
         if change.p is not None:
             row["p"] = f"{change.p:.3f}" if change.p >= 0.001 else "<.001"
     formats = {"psnr": "{:.1f}", "ssim": "{:.3f}", "ms_ssim": "{:.3f}"}
@@ -184,30 +192,53 @@ def _row(group: Group, point: Point, max_failures: float) -> dict[str, str]:
     return row
 
 
+def _value(score: Score, estimate: Estimate, *, interval: bool) -> str:
+    if score.unit == "points":
+        return coloured(estimate)
+    if score.unit == "share":
+        return percent(estimate) if interval else f"{100 * estimate.value:.1f}"
+    return f"{estimate.value:.3f}"
+
+
 def _curve(group: Group, max_failures: float) -> Curve | None:
+    def points(estimate: Estimate) -> tuple[float, float]:
+        low, high = (math.nan if end is None else 100 * end for end in (estimate.low, estimate.high))
+        return low, high
+
     series = []
     for codec in group.codecs:
         ladder = [p for p in group.ladder(codec) if not p.too_many_failures(max_failures)]
         if ladder:
-            series.append(Series(codec, [(p.bpp.value, 100 * p.scores[group.score].value) for p in ladder]))
+            scores = [p.scores[group.score.key] for p in ladder]
+            line = [(p.bpp.value, 100 * score.value) for p, score in zip(ladder, scores, strict=True)]
+            series.append(Series(codec, line, [points(score) for score in scores]))
     if not series:
         return None
     baseline = group.baseline
-    level = 100 * baseline.scores[group.score].value if baseline and baseline.samples else None
-    return Curve(series, "bpp", f"{SCORES[group.score]} %", level, "original")
+    level = 100 * baseline.scores[group.score.key].value if baseline and baseline.samples else None
+    return Curve(
+        series,
+        "bpp",
+        f"{group.score.title} %",
+        level,
+        "original",
+        title="Rate and score",
+        note="Bands are 95 % intervals, bootstrap over samples.",
+    )
 
 
 def _notes(group: Group, max_failures: float) -> list[str]:
-    notes = []
-    if group.score == "agreement":
-        notes.append("No labels: agreement is with the model's own first class on the originals.")
-    scored = max(point.samples for point in group.points)
+    task = tasks.get(group.task)()
+    notes = task.notes(group.score.key)
+    scored = max(point.scored for point in group.points)
     if 0 < scored < SMALL:
-        notes.append(
-            f"{scored} samples: one answer weighs {100 / scored:.1f} points. "
-            "Read the intervals, not the order."
+        many = (
+            f"{scored} samples" if group.samples == scored else f"{scored} scored of {group.samples} samples"
         )
-    mark = "p: McNemar's exact test. " if group.score == "top1" else ""
+        notes.append(
+            f"{many}: one {task.noun} weighs {100 / scored:.1f} points. Read the intervals, not the order."
+        )
+    mark = "p: McNemar's exact test. " if group.score.binary and not group.score.fidelity else ""
     notes.append(
         "bpp: all bits of the bitstreams / pixels of the originals. Change: points against 'none', paired by "
         f"sample. {mark}Intervals: bootstrap over samples."
@@ -224,7 +255,13 @@ def _notes(group: Group, max_failures: float) -> list[str]:
 
 
 def _data(group: Group, point: Point, max_failures: float) -> dict[str, Any]:
-    head = {"dataset": group.dataset, "model": group.model, "weights_sha256": group.weights_sha256}
+    head = {
+        "task": group.task,
+        "view": group.view,
+        "dataset": group.dataset,
+        "model": group.model,
+        "weights_sha256": group.weights_sha256,
+    }
     body = asdict(point)
     body["confidence"] = {f"drop_{100 * drop:g}": c for drop, c in point.confidence.items()}
     failed = point.too_many_failures(max_failures)
@@ -254,6 +291,15 @@ def signed(estimate: Estimate) -> str:
     if estimate.low is None or estimate.high is None:
         return points(estimate.value, 1)
     return f"{points(estimate.value, 1)} ({points(estimate.low, 0)}…{points(estimate.high, 0)})"
+
+
+def coloured(estimate: Estimate) -> str:
+    """``signed``, red or green where zero is outside the interval."""
+    text, low, high = signed(estimate), estimate.low, estimate.high
+    if low is None or high is None or low <= 0 <= high:
+        return text
+    colour = "red" if estimate.value < 0 else "green"
+    return f"[{colour}]{text}[/{colour}]"
 
 
 def _points(share: float) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS_VERSION = 1
+ROWS_VERSION = 2
 """Raised whenever the meaning of a field or the way it is made changes: older cells are then made anew."""
 
 
@@ -39,6 +39,15 @@ FIELDS = (
     Field("kl", "float64", "KL divergence from the answer on the original to this one, in nats"),
     Field("top5_classes", "list", "the first five classes"),
     Field("top5_probabilities", "floats", "and their softmax probabilities"),
+    Field("pid", "int64", "re-identification: whose crop it is; 0 a distractor's"),
+    Field("camid", "int32", "re-identification: its camera; −1 where none is known"),
+    Field("role", "string", "re-identification: 'query' or 'gallery'"),
+    Field(
+        "feature",
+        "binary",
+        "re-identification: the backbone's feature, little-endian float32, not normalised",
+    ),
+    Field("drift", "float64", "cosine distance of the feature to the original's"),
     Field("psnr", "float64", "dB, over RGB; infinite for equal pictures; null if not asked for"),
     Field("ssim", "float64", "0–1; null if not asked for or the picture is too small"),
     Field("ms_ssim", "float64", "0–1; null if not asked for or the picture is too small"),
@@ -75,6 +84,7 @@ def schema() -> pa.Schema:
         "float64": pa.float64(),
         "list": pa.list_(pa.int32()),
         "floats": pa.list_(pa.float32()),
+        "binary": pa.binary(),
     }
     return pa.schema(
         [pa.field(f.name, types[f.type], metadata={"doc": f.doc.encode()}) for f in FIELDS],

@@ -214,7 +214,10 @@ class Store:
         for path in paths:
             try:
                 reader = pa.BufferReader(path.read_bytes())
-                table = pq.read_table(reader, columns=columns, page_checksum_verification=True)
+                # Arrow's own threads would be there for nothing, and have been seen to abort a process at its end.
+                table = pq.read_table(
+                    reader, columns=columns, page_checksum_verification=True, use_threads=False
+                )
                 _check(table, columns)
             except FileNotFoundError:  # another process finished the cell and removed the part
                 continue

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpq.metrics.similarity import SIMILARITIES
+from mpq.registry import tasks
+from mpq.tasks.base import Score, View, column
 from reports.stats import (
     RESAMPLES,
     Estimate,
@@ -25,13 +27,11 @@ from reports.stats import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SCORES = {"top1": "top-1", "top5": "top-5", "agreement": "agreement", "kl": "KL"}
-"""Column -> what reports call it. The first that a group has is its score; KL is in nats, the rest are shares."""
-
 
 @dataclass(frozen=True)
 class Change:
-    """Score minus the baseline's on the same samples; p of McNemar's exact test, for right/wrong scores."""
+    """Score minus the baseline's on the same samples; p of McNemar's exact test, for right/wrong scores that are no
+    fidelity."""
 
     difference: Estimate
     p: float | None
@@ -41,7 +41,7 @@ class Change:
 class Point:
     """One cell.
 
-    samples: that have a score; failed: that have an error though their source could be read; unreadable:
+    samples: that were answered; scored: that have the group's score; failed: that have an error though their source could be read; unreadable:
     whose source could not. bpp: Σ bits / Σ pixels of the originals; mean_bpp: the mean of each sample's own.
     saving: Σ bits of the stored files / Σ bits, over the same samples. kept: score / baseline's score. changes: per score. similarity: means; PSNR over the samples that differ.
     exact: samples that were decoded without any loss. encode_ms, decode_ms: medians a sample.
@@ -50,6 +50,7 @@ class Point:
     codec: str
     setting: str
     samples: int
+    scored: int
     failed: int
     unreadable: int
     error: str | None
@@ -82,15 +83,22 @@ class Point:
 class Group:
     """Points of one data set and model: the same samples throughout, so differences are paired.
 
-    score: the column that the group is judged by, "top1" or, without labels, "agreement".
+    view: what was coded, where a task has several ways to look at that. scores: that the points have; the first
+    is what the group is judged by.
     """
 
+    task: str
+    view: str
     dataset: str
     model: str
     weights_sha256: str
     samples: int
-    score: str
+    scores: tuple[Score, ...]
     points: list[Point]
+
+    @property
+    def score(self) -> Score:
+        return self.scores[0]
 
     @property
     def baseline(self) -> Point | None:
@@ -117,12 +125,13 @@ def summarize(
     """Groups of points from finished cells. drops: losses whose confidence each point carries."""
     by_group: dict[str, dict[str, tuple[dict[str, Any], pa.Table]]] = {}
     for identity, table in cells:
-        group = json.dumps([identity["dataset"], identity["model"], identity["labels"]], sort_keys=True)
+        shared = [identity[key] for key in ("task", "dataset", "model", "targets")]
+        group = json.dumps(shared, sort_keys=True)
         codec = json.dumps(identity["codec"], sort_keys=True)
         held = by_group.setdefault(group, {}).get(codec)
         by_group[group][codec] = (identity, table) if held is None else _merged(held, (identity, table))
-    groups = [_group(list(held.values()), drops, resamples, seed) for held in by_group.values()]
-    return sorted(groups, key=lambda g: (g.dataset, g.model))
+    groups = [g for held in by_group.values() for g in _groups(list(held.values()), drops, resamples, seed)]
+    return sorted(groups, key=lambda g: (g.task, g.dataset, g.model))
 
 
 def _merged(
@@ -137,29 +146,55 @@ def _merged(
     return identity, table
 
 
-def _column(table: pa.Table, name: str) -> np.ndarray:
-    """(samples,) float64, NaN where null."""
-    return np.array([math.nan if v is None else float(v) for v in table.column(name).to_pylist()])
+def _groups(
+    cells: list[tuple[dict[str, Any], pa.Table]], drops: tuple[float, ...], resamples: int, seed: int
+) -> list[Group]:
+    """A group for each of the task's views."""
+    cells = sorted(cells, key=lambda cell: cell[0]["codec"]["name"] != "none")
+    task = tasks.get(cells[0][0]["task"]["name"])()
+    return [_group(task.name, task.scores, view, cells, drops, resamples, seed) for view in task.views(cells)]
 
 
 def _group(
-    cells: list[tuple[dict[str, Any], pa.Table]], drops: tuple[float, ...], resamples: int, seed: int
+    task: str,
+    known: tuple[Score, ...],
+    view: View,
+    cells: list[tuple[dict[str, Any], pa.Table]],
+    drops: tuple[float, ...],
+    resamples: int,
+    seed: int,
 ) -> Group:
-    cells = sorted(cells, key=lambda cell: cell[0]["codec"]["name"] != "none")
-    baseline = cells[0][1] if cells[0][0]["codec"]["name"] == "none" else None
+    has_baseline = cells[0][0]["codec"]["name"] == "none"
     first = cells[0][1]
-    has = [s for s in SCORES if any(not np.isnan(_column(t, s)).all() for _, t in cells)]
-    score = has[0] if has else "agreement"
+    # Without any score there are failures to report all the same.
+    scores = tuple(
+        s for s in known if any(np.isfinite(v.get(s.key, np.nan)).any() for v in view.values)
+    ) or tuple(s for s in known if s.fidelity)
+    nothing = np.full(first.num_rows, np.nan)
+    whole = [{score.key: values.get(score.key, nothing) for score in scores} for values in view.values]
     columns = _Columns(first.num_rows)
-    builders = [_PointBuilder(identity, table, baseline, has, score, columns) for identity, table in cells]
+    builders = [
+        _PointBuilder(
+            identity,
+            table,
+            filled,
+            counted,
+            (first, whole[0]) if has_baseline else None,
+            scores,
+            columns,
+        )
+        for (identity, table), filled, counted in zip(cells, whole, view.counted, strict=True)
+    ]
     distribution = bootstrap_ratios(*columns.arrays(), resamples=resamples, seed=seed)
     points = [builder.build(distribution, drops) for builder in builders]
     return Group(
+        task,
+        view.title,
         first.column("dataset")[0].as_py(),
         first.column("model")[0].as_py(),
         first.column("weights_sha256")[0].as_py(),
         first.num_rows,
-        score,
+        scores,
         sorted(points, key=lambda p: (not p.is_baseline, p.codec, p.bpp.value, p.setting)),
     )
 
@@ -189,46 +224,51 @@ class _Columns:
 
 
 class _PointBuilder:
+    """values: score -> (samples,). counted: (samples,) whose rate counts. baseline: its rows and values."""
+
     def __init__(
         self,
         identity: dict[str, Any],
         table: pa.Table,
-        baseline: pa.Table | None,
-        scores: list[str],
-        score: str,
+        values: dict[str, np.ndarray],
+        counted: np.ndarray,
+        baseline: tuple[pa.Table, dict[str, np.ndarray]] | None,
+        scores: tuple[Score, ...],
         columns: _Columns,
     ) -> None:
         self.table = table
         self.is_baseline = identity["codec"]["name"] == "none"
-        self.score = score
+        self.scores = {score.key: score for score in scores}
+        self.score = scores[0].key
         self.columns = columns
-        self.values = {s: _column(table, s) for s in scores}
-        self.before = {} if baseline is None else {s: _column(baseline, s) for s in scores}
-        answered = ~np.isnan(_column(table, "agreement"))
-        bits = np.where(answered, _column(table, "bits"), np.nan)
-        pixels = np.where(answered, _column(table, "width") * _column(table, "height"), np.nan)
+        self.values = values
+        self.before = {} if baseline is None else baseline[1]
+        self.answered = np.array([e is None for e in table.column("error").to_pylist()]) & counted
+        bits = np.where(self.answered, column(table, "bits"), np.nan)
+        pixels = np.where(self.answered, column(table, "width") * column(table, "height"), np.nan)
         self.bpp = columns.add(bits, pixels)
         self.mean_bpp = columns.add(bits / pixels)
-        self.payload = columns.add(_column(table, "payload_bits"), pixels)
-        self.saving = columns.add(_column(baseline, "bits"), bits) if baseline is not None else None
-        self.score_columns = {s: columns.add(v) for s, v in self.values.items()}
-        self.similarities = {s.column: _column(table, s.column) for s in SIMILARITIES.values()}
+        self.payload = columns.add(column(table, "payload_bits"), pixels)
+        self.saving = columns.add(column(baseline[0], "bits"), bits) if baseline is not None else None
+        self.score_columns = {key: columns.add(v) for key, v in self.values.items()}
+        self.similarities = {
+            s.column: np.where(counted, column(table, s.column), np.nan) for s in SIMILARITIES.values()
+        }
         self.similarity_columns = {
             c: columns.add(v) for c, v in self.similarities.items() if not np.isnan(v).all()
         }
-        self.differences = {s: self.values[s] - v for s, v in self.before.items()}
-        self.difference_columns = {s: columns.add(d) for s, d in self.differences.items()}
+        self.differences = {key: self.values[key] - v for key, v in self.before.items()}
+        self.difference_columns = {key: columns.add(d) for key, d in self.differences.items()}
         self.kept = None
-        if score in self.before:
-            both = np.isfinite(self.differences[score])
-            after = np.where(both, self.values[score], np.nan)
-            self.kept = columns.add(after, np.where(both, self.before[score], np.nan))
+        if self.score in self.before:
+            both = np.isfinite(self.differences[self.score])
+            after = np.where(both, self.values[self.score], np.nan)
+            self.kept = columns.add(after, np.where(both, self.before[self.score], np.nan))
 
     def build(self, distribution: np.ndarray, drops: tuple[float, ...]) -> Point:
         errors = [e for e in self.table.column("error").to_pylist() if e is not None]
         unreadable = sum(e.startswith("source:") for e in errors)
         own = [e for e in errors if not e.startswith("source:")]
-        answered = int(np.isfinite(self.values.get("agreement", np.array([]))).sum())
 
         def estimate(column: int) -> Estimate:
             value = self.columns.ratio(column)
@@ -240,7 +280,8 @@ class _PointBuilder:
         return Point(
             codec=self.table.column("codec")[0].as_py(),
             setting=self.table.column("setting")[0].as_py(),
-            samples=answered,
+            samples=int(self.answered.sum()),
+            scored=int(np.isfinite(self.values[self.score]).sum()),
             failed=len(own),
             unreadable=unreadable,
             error=own[0] if own else None,
@@ -254,20 +295,20 @@ class _PointBuilder:
             confidence=self._confidence(drops),
             similarity={c: estimate(column) for c, column in self.similarity_columns.items()},
             exact=int(np.isinf(psnr).sum()),
-            encode_ms=_median(_column(self.table, "encode_ms")),
-            decode_ms=_median(_column(self.table, "decode_ms")),
+            encode_ms=_median(column(self.table, "encode_ms")),
+            decode_ms=_median(column(self.table, "decode_ms")),
         )
 
-    def _score(self, name: str, distribution: np.ndarray) -> Estimate:
-        values = self.values[name][np.isfinite(self.values[name])]
+    def _score(self, key: str, distribution: np.ndarray) -> Estimate:
+        values = self.values[key][np.isfinite(self.values[key])]
         if not len(values):
             return Estimate(math.nan)
-        if self.is_baseline and name in ("agreement", "kl"):
+        if self.is_baseline and self.scores[key].fidelity:
             return Estimate(float(values.mean()))  # by definition, not by measurement
-        column = distribution[:, self.score_columns[name]]
-        if name == "kl":
-            return Estimate(float(values.mean()), *percentile_interval(column))
-        return proportion(values, column)
+        draws = distribution[:, self.score_columns[key]]
+        if self.scores[key].binary:
+            return proportion(values, draws)
+        return Estimate(float(values.mean()), *percentile_interval(draws))
 
     def _kept(self, distribution: np.ndarray) -> Estimate | None:
         if self.kept is None or self.is_baseline or not math.isfinite(self.columns.ratio(self.kept)):
@@ -275,7 +316,7 @@ class _PointBuilder:
         difference = self.differences[self.score]
         difference = difference[np.isfinite(difference)]
         value = self.columns.ratio(self.kept)
-        if np.all(difference == difference[0]):
+        if self.scores[self.score].binary and np.all(difference == difference[0]):
             whole = paired_difference(difference, distribution[:, self.difference_columns[self.score]])
             before = float(self.before[self.score][np.isfinite(self.differences[self.score])].mean())
             assert whole.low is not None and whole.high is not None
@@ -284,16 +325,20 @@ class _PointBuilder:
 
     def _changes(self, distribution: np.ndarray) -> dict[str, Change]:
         changes = {}
-        for name in ("top1", "top5", "agreement"):
-            difference = self.differences.get(name, np.array([]))
+        for key, score in self.scores.items():
+            difference = self.differences.get(key, np.array([]))
             both = np.isfinite(difference)
-            if self.is_baseline or not both.any():
+            if self.is_baseline or score.unit != "share" or not both.any():
                 continue
-            column = distribution[:, self.difference_columns[name]]
-            before, after = self.before[name][both], self.values[name][both]
+            draws = distribution[:, self.difference_columns[key]]
+            if not score.binary:
+                interval = percentile_interval(draws)
+                changes[key] = Change(Estimate(float(difference[both].mean()), *interval), None)
+                continue
+            before, after = self.before[key][both], self.values[key][both]
             # Agreement with itself is 1 by definition: no test can be made of it.
-            p = None if name == "agreement" else mcnemar_exact(before, after)
-            changes[name] = Change(paired_difference(difference[both], column), p)
+            p = None if score.fidelity else mcnemar_exact(before, after)
+            changes[key] = Change(paired_difference(difference[both], draws), p)
         return changes
 
     def _confidence(self, drops: tuple[float, ...]) -> dict[float, float]:

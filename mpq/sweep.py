@@ -15,19 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from mpq import engine
-from mpq.block import BlockJob, Task
+from mpq.block import BlockJob, Slot
 from mpq.codecs.base import Asked, Codec, ready_codecs
 from mpq.codecs.none import NoCodec
-from mpq.datasets.base import Dataset, read_dataset
-from mpq.labelling import resolvable, resolve
-from mpq.models.base import CPU_BATCH, Classifier, load_classifier
+from mpq.datasets.base import Dataset
+from mpq.models.base import CPU_BATCH
 from mpq.paths import user_path
 from mpq.plan import Plan
+from mpq.registry import tasks as registry
 from mpq.rows import ROWS_VERSION
 from mpq.store import Cell, Store
+from mpq.tasks.base import Task
 
-Labels = dict[str, list[int | None]]
-"""Model spec -> each source's label as an index among that model's classes."""
+Targets = dict[str, list[dict[str, Any]]]
+"""Model spec -> for each source the row fields that say what is right."""
 
 
 @dataclass
@@ -38,10 +39,11 @@ class Sweep:
     """
 
     plan: Plan
+    task: Task
     dataset: Dataset
     codecs: list[Codec]
-    models: list[Classifier]
-    labels: Labels
+    models: list[Any]
+    targets: Targets
     notes: list[str]
     lacking: list[str]
     device: str = "cpu"
@@ -50,50 +52,51 @@ class Sweep:
     def prepare(cls, plan: Plan, device: str = "cpu") -> Sweep:
         weights = {spec: user_path(path) for spec, path in plan.weights.items()}
         asked = ready_codecs(plan.codec, {s: f for s, f in weights.items() if s in plan.codec})
-        dataset = read_dataset(plan.data, plan.labels)
-        if plan.no_labels:
-            dataset = dataset.without_labels()
-        models = [load_classifier(spec, weights.get(spec)) for spec in dict.fromkeys(plan.model)]
-        dataset, notes = resolvable(dataset, models)
+        task = registry.get(plan.task)()
+        dataset = task.read(plan)
+        models = [task.load(spec, weights.get(spec)) for spec in dict.fromkeys(plan.model)]
+        dataset, notes = task.fit(dataset, models)
         dataset = dataset.subset(plan.limit, plan.seed)
-        labels = {model.name: resolve(dataset, model.labels) for model in models}
+        targets = {model.name: task.targets(dataset, model) for model in models}
         return cls(
-            plan, dataset, _distinct(asked), models, labels, asked.notes + notes, asked.lacking, device
+            plan, task, dataset, _distinct(asked), models, targets, asked.notes + notes, asked.lacking, device
         )
 
     @cached_property
-    def cells(self) -> dict[Task, Cell]:
+    def cells(self) -> dict[Slot, Cell]:
         """Every cell of the plan, the baseline's first."""
-        found: dict[Task, Cell] = {}
+        found: dict[Slot, Cell] = {}
         # What decodes the sources, runs the networks and measures similarity, beside codecs and models.
         packages = (
             "pillow",
             "torch",
             *(["pytorch-msssim"] if {"ssim", "ms-ssim"} & set(self.plan.similarity) else []),
         )
+        task = self.task.identity(self.dataset)
         made_with = {name: version(name) for name in packages} | {"device": self.device, "batch": CPU_BATCH}
         for c, codec in enumerate(self.codecs):
             for m, model in enumerate(self.models):
                 cell = Cell(
                     {
                         "rows": ROWS_VERSION,
+                        "task": task,
                         "dataset": {"name": self.dataset.name, "content": self.dataset.fingerprint},
                         "codec": codec.identity,
                         "model": model.identity,
-                        "labels": self._labels_digest(model),
+                        "targets": self._targets_digest(model),
                         "similarity": sorted(self.plan.similarity),
                         "made_with": made_with,
                     }
                 )
-                found[Task(cell.hash, c, m)] = cell
+                found[Slot(cell.hash, c, m)] = cell
         return found
 
-    def _labels_digest(self, model: Classifier) -> str:
-        return hashlib.sha256(json.dumps(self.labels[model.name]).encode()).hexdigest()
+    def _targets_digest(self, model: Any) -> str:
+        return hashlib.sha256(json.dumps(self.targets[model.name]).encode()).hexdigest()
 
     @property
     def hashes(self) -> set[str]:
-        return {task.cell for task in self.cells}
+        return {slot.cell for slot in self.cells}
 
     @property
     def described(self) -> dict[str, Any]:
@@ -123,7 +126,7 @@ class Sweep:
 
     def unreadable(self, store: Store) -> list[str]:
         """A sentence for each source that could not be read, from the baseline's rows."""
-        baseline = {task.cell for task in self.cells if isinstance(self.codecs[task.codec], NoCodec)}
+        baseline = {slot.cell for slot in self.cells if isinstance(self.codecs[slot.codec], NoCodec)}
         errors: dict[str, str] = {}
         for _, table in store.read(baseline):
             for sample, error in zip(
@@ -133,22 +136,22 @@ class Sweep:
                     errors[sample] = error.removeprefix("source: ")
         return [f"{sample}: {error}" for sample, error in errors.items()]
 
-    def missing(self, store: Store) -> dict[int, list[Task]]:
+    def missing(self, store: Store) -> dict[int, list[Slot]]:
         """Sample index -> the cells that hold no row for it yet."""
         finished, present = store.finished(), store.present()
-        waiting = [task for task in self.cells if task.cell not in finished]
+        waiting = [slot for slot in self.cells if slot.cell not in finished]
         lacking = {
-            i: [t for t in waiting if source.id not in present.get(t.cell, ())]
+            i: [s for s in waiting if source.id not in present.get(s.cell, ())]
             for i, source in enumerate(self.dataset.sources)
         }
-        return {i: tasks for i, tasks in lacking.items() if tasks}
+        return {i: slots for i, slots in lacking.items() if slots}
 
     @property
     def block_size(self) -> int:
         """Samples that go together: fixed by the data set's size alone, so that no result depends on the workers."""
         return min(16, max(4, -(-len(self.dataset.sources) // 32)))
 
-    def blocks(self, missing: dict[int, list[Task]]) -> list[list[int]]:
+    def blocks(self, missing: dict[int, list[Slot]]) -> list[list[int]]:
         """The blocks that hold a sample with something missing."""
         count, size = len(self.dataset.sources), self.block_size
         whole = [list(range(start, min(start + size, count))) for start in range(0, count, size)]
@@ -170,18 +173,19 @@ class Sweep:
         missing = self.missing(store)
         blocks = self.blocks(missing)
         job = BlockJob(
+            self.task,
             self.dataset,
             self.codecs,
             [(model.name, self._weights(model)) for model in self.models],
             [model.weights_sha256 for model in self.models],
-            [self.labels[model.name] for model in self.models],
+            [self.targets[model.name] for model in self.models],
             self.plan.similarity,
             missing,
             self.device,
             self.models,
         )
         every = len(self.blocks({i: [] for i in range(len(self.dataset.sources))})) * len(self.codecs)
-        pieces = sum(len({t.codec for t in job._tasks(block)} | {0}) for block in blocks)
+        pieces = sum(len({s.codec for s in job.slots(block)} | {0}) for block in blocks)
         started(every, every - pieces)
         # In an order of its own, so that several processes on one folder meet late; what another has done by
         # the time that a block's turn comes is not done again.
@@ -198,17 +202,17 @@ class Sweep:
         for block, rows in results:
             store.write_part(self._part(job, block), rows)
         store.finish(
-            {task.cell: cell for task, cell in self.cells.items()},
-            {t.cell: f"{self.codecs[t.codec].spec}~{self.models[t.model].name}" for t in self.cells},
+            {slot.cell: cell for slot, cell in self.cells.items()},
+            {s.cell: f"{self.codecs[s.codec].spec}~{self.models[s.model].name}" for s in self.cells},
             [source.id for source in self.dataset.sources],
         )
 
     def _part(self, job: BlockJob, block: engine.Block) -> str:
         """Equal work has an equal name, whoever does it and when."""
-        cells = sorted({task.cell for i in block for task in job.missing.get(i, [])})
+        cells = sorted({slot.cell for slot in job.slots(block)})
         return hashlib.sha256(json.dumps([cells, list(block)]).encode()).hexdigest()[:24]
 
-    def _weights(self, model: Classifier) -> Path | None:
+    def _weights(self, model: Any) -> Path | None:
         path = self.plan.weights.get(model.name)
         return user_path(path) if path else None
 

@@ -14,9 +14,12 @@ from typing import Literal, get_args
 import numpy as np
 
 from reid.features import JUNK, FeatureSet, check_fit, l2_normalized
-from reid.neighbors import MEMORY, nearest
+from reid.neighbors import MEMORY, Engine, nearest
 
 Scope = Literal["query", "gallery", "both", "joint"]
+
+_ROWS = 4096  # features summed at once
+_ROUNDING = 1e-6  # of a length in float32
 
 
 @dataclass(frozen=True)
@@ -36,53 +39,66 @@ def centralize(
     k1: int = 2,
     k2: int = 2,
     scope: Scope = "both",
+    iterations: int = 1,
+    engine: Engine = "auto",
     memory: int = MEMORY,
 ) -> Centralized:
     """NFC of a query and a gallery.
 
     scope: "query" or "gallery" alone (the other is only normalised), "both" (each within itself), "joint"
     (within the two together, against which its authors warn). Centralising queries is transductive: it uses
-    the other queries, of which a deployed system has none.
+    the other queries, of which a deployed system has none. Junk gives nothing and takes nothing.
     """
     if scope not in get_args(Scope):
         raise ValueError(f"scope must be one of {', '.join(get_args(Scope))} and is {scope!r}")
-    if scope == "joint":
-        check_fit(query, gallery)
-        features = np.concatenate([query.features, gallery.features])
-        features, pairs = nfc(features, k1, k2, memory=memory)
-        pure = mutual_purity(pairs, np.concatenate([query.pids, gallery.pids]))
-        new_query, new_gallery = features[: len(query)], features[len(query) :]
-        return Centralized(_with(query, new_query), _with(gallery, new_gallery), len(pairs), pure)
-
-    made, ends = [], []
-    for name, one in (("query", query), ("gallery", gallery)):
-        if scope in (name, "both"):
-            features, pairs = nfc(one.features, k1, k2, memory=memory)
-            ends.append(one.pids[pairs])
-        else:
-            features = l2_normalized(one.features)
-        made.append(_with(one, features))
+    check_fit(query, gallery)
+    sides = [query, gallery]
+    made = [_unit(side.features) for side in sides]
+    groups = {"query": [[0]], "gallery": [[1]], "both": [[0], [1]], "joint": [[0, 1]]}[scope]
+    ends = [np.empty((0, 2), dtype=np.int64)]
+    for group in groups:
+        kept = [np.flatnonzero(sides[i].pids != JUNK) for i in group]
+        if not sum(map(len, kept)):
+            continue
+        given = [sides[i].features[rows] for i, rows in zip(group, kept, strict=True)]
+        pids = np.concatenate([sides[i].pids[rows] for i, rows in zip(group, kept, strict=True)])
+        stacked = given[0] if len(given) == 1 else np.concatenate(given)
+        features, pairs = nfc(stacked, k1, k2, iterations=iterations, engine=engine, memory=memory)
+        ends.append(pids[pairs])
+        for i, rows in zip(group, kept, strict=True):
+            made[i][rows], features = features[: len(rows)], features[len(rows) :]
     found = np.concatenate(ends)
-    return Centralized(made[0], made[1], len(found), _purity(found))
+    return Centralized(_with(query, made[0]), _with(gallery, made[1]), len(found), _purity(found))
 
 
 def nfc(
-    features: np.ndarray, k1: int = 2, k2: int = 2, *, memory: int = MEMORY
+    features: np.ndarray,
+    k1: int = 2,
+    k2: int = 2,
+    *,
+    iterations: int = 1,
+    engine: Engine = "auto",
+    memory: int = MEMORY,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Each of (N, D) features plus the sum of its mutual neighbours, L2-normalised before and after.
 
-    Returns the features (N, D) float32 and the pairs (M, 2) that were used, as ``mutual_pairs`` has them.
+    iterations: how often, each time among what the last one made; published is 1. engine, memory: as
+    ``reid.neighbors.nearest`` has them. Returns the features (N, D) float32 and the pairs (M, 2) that were used,
+    as ``mutual_pairs`` has them, of one iteration after the other.
     """
-    from scipy.sparse import csr_matrix
+    if iterations < 1:
+        raise ValueError(f"iterations must be at least 1 and is {iterations}")
+    made, used = l2_normalized(features), []
+    for _ in range(iterations):
+        pairs = mutual_pairs(made, k1, k2, engine=engine, memory=memory)
+        made = _drawn(made, pairs)
+        used.append(pairs)
+    return made, np.concatenate(used)
 
-    features = l2_normalized(features)
-    pairs = mutual_pairs(features, k1, k2, memory=memory)
-    ones = np.ones(len(pairs), dtype=np.float32)
-    takes = csr_matrix((ones, (pairs[:, 0], pairs[:, 1])), shape=(len(features), len(features)))
-    return l2_normalized(features + takes @ features), pairs
 
-
-def mutual_pairs(features: np.ndarray, k1: int = 2, k2: int = 2, *, memory: int = MEMORY) -> np.ndarray:
+def mutual_pairs(
+    features: np.ndarray, k1: int = 2, k2: int = 2, *, engine: Engine = "auto", memory: int = MEMORY
+) -> np.ndarray:
     """(M, 2) int64 pairs (i, j), by i: j is among the k1 nearest of i, and i among the k2 nearest of j.
 
     features: (N, D), compared as they are, by Euclidean distance; no sample is its own neighbour. With k1 = k2
@@ -90,7 +106,7 @@ def mutual_pairs(features: np.ndarray, k1: int = 2, k2: int = 2, *, memory: int 
     """
     if min(k1, k2) < 1:
         raise ValueError(f"k1 and k2 must be at least 1 and are {k1} and {k2}")
-    _, near = nearest(features, features, max(k1, k2), exclude_self=True, memory=memory)
+    _, near = nearest(features, features, max(k1, k2), exclude_self=True, engine=engine, memory=memory)
     here = np.arange(len(near))[:, None]
     mutual = np.zeros_like(near[:, :k1], dtype=bool)
     for column, other in enumerate(near[:, :k1].T):
@@ -110,6 +126,27 @@ def _purity(ends: np.ndarray) -> float:
     if len(ends) == 0:
         return float("nan")
     return float(np.mean((ends[:, 0] == ends[:, 1]) & (ends[:, 0] != JUNK)))
+
+
+def _drawn(features: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """(N, D) features of length 1, each with its partners' sum added, of length 1 again."""
+    from scipy.sparse import csr_matrix
+
+    ones = np.ones(len(pairs), dtype=np.float32)
+    takes = csr_matrix((ones, (pairs[:, 0], pairs[:, 1])), shape=(len(features), len(features)))
+    made = np.empty_like(features)
+    for start in range(0, len(features), _ROWS):  # piece by piece: no second and third copy
+        rows = slice(start, start + _ROWS)
+        made[rows] = l2_normalized(features[rows] + takes[rows] @ features)
+    return made
+
+
+def _unit(features: np.ndarray) -> np.ndarray:
+    """A copy of length 1. What is of length 1 already keeps its last bits: it is not normalised twice."""
+    lengths = np.sqrt(np.einsum("nd,nd->n", features, features))
+    if ((np.abs(lengths - 1) < _ROUNDING) | (lengths == 0)).all():
+        return features.copy()
+    return l2_normalized(features)
 
 
 def _with(one: FeatureSet, features: np.ndarray) -> FeatureSet:

@@ -1,74 +1,106 @@
-"""Market-1501's evaluation: average precision, CMC, mINP; and the density of identities.
+"""Evaluation under a data set's protocol: average precision, CMC, mINP; and the density of identities.
 
-Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015. Junk leaves the gallery before
-anything; distractors stay; a gallery item is skipped for a query only if person *and* camera are its own.
+Market-1501's rules unless told (Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015). Junk
+leaves query and gallery before anything; distractors stay; a gallery item is skipped for a query only if person
+*and* camera are its own. A camera that is not known (−1) is nobody's own: nothing is skipped by it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from reid.features import JUNK, FeatureError, FeatureSet, check_fit, checked_features, l2_normalized
-from reid.neighbors import MEMORY
+from reid.neighbors import MEMORY, distance_blocks
+from reid.protocols import MARKET, Protocol, Rule, Trial
+from reid.ranking import AveragePrecision, Ties, average_precision, first_identity_rank, match_ranks
 
-AveragePrecision = Literal["mean", "trapezoid"]
+NO_CAMERA = -1
+"""The camera of a crop of which it is not known."""
+
+_ROWS = 4096  # features normalised at once
+
+Search = Callable[[FeatureSet, FeatureSet], Iterable[np.ndarray]]
+"""Query and gallery -> (b, ng) distances of successive queries to the whole gallery; smaller is nearer."""
 
 
 @dataclass(frozen=True)
 class Retrieval:
-    """How the V queries that have a match in the gallery found it.
+    """How the V queries that have something to find found it in T trials.
 
-    queries: (V,) their indices. average_precision, inverse_penalty: (V,) in [0, 1]. first_rank: (V,) int64,
-    the rank of the first match, from 1. left_out: queries with nothing to find, which no score counts.
+    queries: (V,) their indices. average_precision, inverse_penalty: (V,) in [0, 1], over the trials in which a
+    query has something to find. first_rank: (V, T) int64, the rank of the first match, from 1; 0 where there was
+    nothing to find. share: (V, T), what a trial counts for a query; all are 1 where there is one trial. left_out:
+    queries that were asked and have nothing to find in any trial, which no score counts.
+
+    A data set's own program prints the mean over trials of each trial's mean over queries, and so do the scores
+    here, exactly: they are means over queries weighted by ``weights``, (V,) with mean 1. The weights differ from
+    1 only where trials ask different queries, as RegDB's do.
     """
 
     queries: np.ndarray
     average_precision: np.ndarray
     inverse_penalty: np.ndarray
     first_rank: np.ndarray
+    share: np.ndarray
     left_out: int
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(V,): what a query counts in every score."""
+        return self.share.sum(axis=1)
 
     @property
     def mean_average_precision(self) -> float:
         """mAP, in [0, 1]."""
-        return float(self.average_precision.mean())
+        return float(np.average(self.average_precision, weights=self.weights))
 
     @property
     def mean_inverse_penalty(self) -> float:
         """mINP, in [0, 1]: how soon the hardest match is found (Ye et al., TPAMI 2021, equation 3)."""
-        return float(self.inverse_penalty.mean())
+        return float(np.average(self.inverse_penalty, weights=self.weights))
+
+    def found(self, rank: int) -> np.ndarray:
+        """(V,) in [0, 1]: the part of a query's trials in which its first match is at this rank or before."""
+        within = (self.first_rank > 0) & (self.first_rank <= rank)
+        return (self.share * within).sum(axis=1) / self.weights
 
     def cmc(self, ranks: int = 50) -> np.ndarray:
         """(ranks,) shares of queries whose first match is at rank 1, ≤ 2, … ≤ ``ranks``."""
-        return (self.first_rank[:, None] <= np.arange(1, ranks + 1)).mean(axis=0)
+        return np.array([np.average(self.found(rank), weights=self.weights) for rank in range(1, ranks + 1)])
 
 
 def evaluate(
     query: FeatureSet,
     gallery: FeatureSet,
     *,
+    protocol: Protocol = MARKET,
+    search: Search | None = None,
     ap: AveragePrecision = "mean",
+    ties: Ties = "order",
     normalize: bool = True,
     memory: int = MEMORY,
 ) -> Retrieval:
-    """Search the gallery for each query by Euclidean distance, and score what is found.
+    """Search the gallery for each query, and score what is found.
 
-    ap: "mean" is the mean precision at the matches, which papers print; "trapezoid" is the area under the
-    precision-recall curve as Market-1501's own program takes it. normalize: bring features to length 1 first.
-    memory: bytes that the distances held at once may take. Raises FeatureError where the two sets do not fit
-    together or no query has a match.
+    search: how; by Euclidean distance unless told. It is called once a trial with what the trial asks and
+    searches, so that what it does besides (centralising, re-ranking) sees nothing else. ap, ties: as
+    ``reid.ranking`` has them. normalize: bring features to length 1 first. memory: bytes that the Euclidean
+    distances held at once may take. Raises FeatureError where the two sets do not fit together or no query has a
+    match.
     """
     check_fit(query, gallery)
-    kept = gallery.pids != JUNK
-    features = [query.features, gallery.features[kept]]
-    if normalize:
-        features = [l2_normalized(f) for f in features]
-    blocks = _distance_blocks(features[0], features[1], memory)
-    return _score(blocks, query.pids, query.camids, gallery.pids[kept], gallery.camids[kept], ap)
+
+    def distances(rows: np.ndarray, items: np.ndarray) -> Iterable[np.ndarray]:
+        asked, held = (_taken(*part, normalize) for part in ((query, rows), (gallery, items)))
+        if search is not None:
+            return search(asked, held)
+        blocks = distance_blocks(asked.features, held.features, memory=memory)
+        return (block.numpy() for _, block in blocks)
+
+    return _score(distances, query.pids, query.camids, gallery.pids, gallery.camids, protocol, ap, ties)
 
 
 def evaluate_distances(
@@ -78,15 +110,19 @@ def evaluate_distances(
     query_camids: np.ndarray,
     gallery_pids: np.ndarray,
     gallery_camids: np.ndarray,
+    protocol: Protocol = MARKET,
     ap: AveragePrecision = "mean",
+    ties: Ties = "order",
 ) -> Retrieval:
-    """The same for (nq, ng) distances that came from elsewhere, such as re-ranking. Smaller is nearer."""
+    """The same for (nq, ng) distances that came from elsewhere. Smaller is nearer."""
     shape = (len(query_pids), len(gallery_pids))
     if distances.shape != shape:
         raise FeatureError(f"distances must have shape {shape}, query × gallery, and have {distances.shape}")
-    kept = gallery_pids != JUNK
-    blocks = (row[None, kept] for row in distances)
-    return _score(blocks, query_pids, query_camids, gallery_pids[kept], gallery_camids[kept], ap)
+
+    def blocks(rows: np.ndarray, items: np.ndarray) -> Iterable[np.ndarray]:
+        return (distances[row][None, items] for row in rows)
+
+    return _score(blocks, query_pids, query_camids, gallery_pids, gallery_camids, protocol, ap, ties)
 
 
 def identity_density(features: np.ndarray, pids: np.ndarray) -> np.ndarray:
@@ -106,77 +142,104 @@ def identity_density(features: np.ndarray, pids: np.ndarray) -> np.ndarray:
     return density
 
 
-def _distance_blocks(queries: np.ndarray, gallery: np.ndarray, memory: int) -> Iterator[np.ndarray]:
-    """(b, ng) squared distances, less the query's own square, of successive queries."""
-    import torch
-
-    items, asked = torch.from_numpy(gallery), torch.from_numpy(queries)
-    squares = torch.from_numpy(np.einsum("nd,nd->n", gallery, gallery))
-    step = max(1, memory // (4 * max(1, len(gallery))))
-    for start in range(0, len(queries), step):
-        yield torch.addmm(squares, asked[start : start + step], items.T, alpha=-2).numpy()
+def _taken(one: FeatureSet, rows: np.ndarray, normalize: bool) -> FeatureSet:
+    whole = len(rows) == len(one) and bool((np.diff(rows) == 1).all())
+    if whole and not normalize:
+        return one
+    features = np.empty((len(rows), one.features.shape[1]), dtype=np.float32)
+    for start in range(0, len(rows), _ROWS):  # piece by piece: one copy, not two
+        piece = one.features[rows[start : start + _ROWS]]
+        features[start : start + _ROWS] = l2_normalized(piece) if normalize else piece
+    return FeatureSet(features, one.pids[rows], one.camids[rows])
 
 
 def _score(
-    blocks: Iterable[np.ndarray],
+    distances: Callable[[np.ndarray, np.ndarray], Iterable[np.ndarray]],
     query_pids: np.ndarray,
     query_camids: np.ndarray,
     gallery_pids: np.ndarray,
     gallery_camids: np.ndarray,
+    protocol: Protocol,
     ap: AveragePrecision,
+    ties: Ties,
 ) -> Retrieval:
-    """blocks: (b, ng) distances, queries in order, junk dropped."""
-    by_pid = np.argsort(gallery_pids, kind="stable")
-    first = np.searchsorted(gallery_pids[by_pid], query_pids, side="left")
-    end = np.searchsorted(gallery_pids[by_pid], query_pids, side="right")
-    queries, precisions, penalties, first_ranks = [], [], [], []
-    query = -1
-    for block in blocks:
-        for row in block:
-            query += 1
-            own = by_pid[first[query] : end[query]]
-            matches = own[gallery_camids[own] != query_camids[query]]
-            if len(matches) == 0:
-                continue
-            ranks = _match_ranks(row, matches, own)
-            queries.append(query)
-            precisions.append(_average_precision(ranks, ap))
-            penalties.append(len(ranks) / ranks[-1])
-            first_ranks.append(ranks[0])
-    if not queries:
-        raise FeatureError(
-            "no query's person is in the gallery under another camera: there is nothing to score"
-        )
+    """distances: rows of the query, items of the gallery -> (b, items) distances of successive rows."""
+    everything = Trial(np.arange(len(query_pids)), np.arange(len(gallery_pids)))
+    trials = protocol.trials or (everything,)
+    asked = np.zeros(len(query_pids), dtype=bool)
+    first_rank = np.zeros((len(query_pids), len(trials)), dtype=np.int64)
+    precision, penalty = np.zeros(first_rank.shape), np.zeros(first_rank.shape)
+    for t, trial in enumerate(trials):
+        asked[trial.query] = True
+        rows = trial.query[query_pids[trial.query] != JUNK]
+        items = trial.gallery[gallery_pids[trial.gallery] != JUNK]
+        if len(rows) == 0 or len(items) == 0:
+            continue
+        judge = _Judge(protocol, gallery_pids[items], gallery_camids[items], ap, ties)
+        listed = _rows_of(distances(rows, items))
+        for i, row in zip(rows, listed, strict=True):
+            precision[i, t], penalty[i, t], first_rank[i, t] = judge(row, query_pids[i], query_camids[i])
+    scored = first_rank > 0
+    kept = scored.any(axis=1)
+    if not kept.any():
+        where = " under another camera" if protocol.rule == "same-camera" else ""
+        raise FeatureError(f"no query's person is in the gallery{where}: there is nothing to score")
+    # each trial counts alike, and in a trial each query that it scores
+    of_trial = np.maximum(scored.sum(axis=0), 1) * np.count_nonzero(scored.any(axis=0)) / kept.sum()
+    share = (scored / of_trial)[kept]
+    weights = share.sum(axis=1)
     return Retrieval(
-        queries=np.array(queries, dtype=np.int64),
-        average_precision=np.array(precisions),
-        inverse_penalty=np.array(penalties),
-        first_rank=np.array(first_ranks, dtype=np.int64),
-        left_out=len(query_pids) - len(queries),
+        queries=np.flatnonzero(kept),
+        average_precision=(precision[kept] * share).sum(axis=1) / weights,
+        inverse_penalty=(penalty[kept] * share).sum(axis=1) / weights,
+        first_rank=first_rank[kept],
+        share=share,
+        left_out=int(np.count_nonzero(asked & ~kept)),
     )
 
 
-def _match_ranks(distances: np.ndarray, matches: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Ranks (m,), from 1, of the matches among (ng,) distances, without the rest of the query's ``own``.
+def _rows_of(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    for block in blocks:
+        for row in block:
+            if np.isnan(row.min()):
+                raise FeatureError("distances hold NaN")
+            yield row
 
-    A wrong item as near as a match counts as nearer: the scores do not hang on the gallery's order, and
-    features that are all alike find nothing.
+
+class _Judge:
+    """Scores one query's row of distances to a gallery (ng,): average precision, mINP's share, first rank.
+
+    The three are 0 where there is nothing to find.
     """
-    found = np.sort(distances[matches])
-    if np.isnan(distances).any():
-        raise FeatureError("distances hold NaN")
-    ahead = distances <= found[-1]
-    ahead[own] = False
-    # each wrong item is ahead of all matches from the first that is not nearer than it
-    ahead_of = np.searchsorted(found, distances[ahead], side="left")
-    return np.arange(1, len(found) + 1) + np.cumsum(np.bincount(ahead_of, minlength=len(found)))
 
+    def __init__(
+        self, protocol: Protocol, pids: np.ndarray, camids: np.ndarray, ap: AveragePrecision, ties: Ties
+    ) -> None:
+        self.protocol, self.pids, self.camids, self.ap, self.ties = protocol, pids, camids, ap, ties
+        self.by_pid = np.argsort(pids, kind="stable")
+        self.sorted_pids = pids[self.by_pid]
+        self.camera_2 = np.flatnonzero(camids == 2)
 
-def _average_precision(ranks: np.ndarray, ap: AveragePrecision) -> float:
-    nth = np.arange(1, len(ranks) + 1)
-    precision = nth / ranks
-    if ap == "trapezoid":
-        # precision just before each match; before the first place it is 1
-        before = np.where(ranks > 1, (nth - 1) / np.maximum(ranks - 1, 1), 1.0)
-        precision = (precision + before) / 2
-    return float(precision.mean())
+    def __call__(self, row: np.ndarray, pid: int, camera: int) -> tuple[float, float, int]:
+        first, end = np.searchsorted(self.sorted_pids, [pid, pid + 1])
+        own = self.by_pid[first:end]
+        unseen, skipped = self._skipped(own, camera)
+        matches = own[~unseen]
+        if len(matches) == 0:
+            return 0.0, 0.0, 0
+        ranks = match_ranks(row, matches, skipped, self.ties)
+        first_rank = ranks[0]
+        if self.protocol.cmc == "identities":
+            first_rank = first_identity_rank(row, matches, skipped, self.pids, self.ties)
+        return average_precision(ranks, self.ap), len(ranks) / ranks[-1], int(first_rank)
+
+    def _skipped(self, own: np.ndarray, camera: int) -> tuple[np.ndarray, np.ndarray]:
+        """Which of the query's ``own`` it does not see (o,), and the indices of all that it does not see."""
+        nothing = np.zeros(len(own), dtype=bool)
+        rule: Rule = self.protocol.rule
+        if rule == "sysu" and camera == 3:
+            return self.camids[own] == 2, self.camera_2
+        if rule == "same-camera" and camera != NO_CAMERA:
+            unseen = self.camids[own] == camera
+            return unseen, own[unseen]
+        return nothing, own[:0]

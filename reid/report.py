@@ -1,123 +1,166 @@
-"""Before and after centralisation, put into words and a table."""
+"""Before and after, put into words and tables, and where the change comes from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from reid.centralize import Centralized, Scope, centralize
-from reid.features import FeatureSet
-from reid.metrics import AveragePrecision, Retrieval, evaluate, identity_density
+from reid.experiment import Experiment, Stage
 from reports.content import Column, Section, Table
-from reports.stats import bootstrap_ratios, paired_difference, percentile_interval, proportion
+from reports.stats import Estimate, bootstrap_ratios, paired_difference, percentile_interval, proportion
 
 LOW_PURITY = 0.5
 """Share of mutual pairs of one person below which centralisation mixes more people than it joins."""
 
+SCORES = ("mAP", "Rank-1", "Rank-5", "Rank-10", "mINP")
 
-@dataclass(frozen=True)
-class Comparison:
-    """scores: name -> (before, after) values a query, whose means are the scores. density: ID² before and after."""
-
-    queries: int
-    left_out: int
-    gallery: int
-    scores: dict[str, tuple[np.ndarray, np.ndarray]]
-    density: tuple[float, float]
-    made: Centralized
+SHORT = ("mAP", "Rank-1")
+"""The scores that every stage shows."""
 
 
-def compare(
-    query: FeatureSet, gallery: FeatureSet, *, k1: int, k2: int, scope: Scope, ap: AveragePrecision
-) -> Comparison:
-    """Evaluates as it is and centralised. Raises FeatureError."""
-    before = evaluate(query, gallery, ap=ap)
-    made = centralize(query, gallery, k1=k1, k2=k2, scope=scope)
-    after = evaluate(made.query, made.gallery, ap=ap)
-    scores = {
-        "mAP": (before.average_precision, after.average_precision),
-        **{f"Rank-{r}": (_found(before, r), _found(after, r)) for r in (1, 5, 10)},
-        "mINP": (before.inverse_penalty, after.inverse_penalty),
-    }
-    density = tuple(_density(q, g) for q, g in ((query, gallery), (made.query, made.gallery)))
-    return Comparison(
-        len(before.queries), before.left_out, len(gallery), scores, (density[0], density[1]), made
+def sections(title: str, result: Experiment, remarks: list[str]) -> list[Section]:
+    """Before and after; and, where there are stages between, all of them. remarks: on the data set and features."""
+    found = [_headline(title, result, remarks)]
+    if len(result.stages) > 2:
+        found.append(_stages(title, result))
+    return found
+
+
+def _headline(title: str, result: Experiment, remarks: list[str]) -> Section:
+    before, after = result.before, result.after
+    alone = before is after
+    compared = _compared(before, after)
+    rows, data = [], []
+    for name in SCORES:
+        row, numbers = {"score": name}, dict[str, Any](score=name)
+        for key in ("before",) if alone else ("before", "after", "change"):
+            estimate = compared[name][key]
+            row[key] = _points(estimate, sign=key == "change")
+            numbers[key] = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+        rows.append(row)
+        data.append(numbers)
+    density = {"before": before.density} | ({} if alone else {"after": after.density})
+    if alone or np.isfinite(after.density):
+        rows.append({"score": "ID²", **{key: f"{value:.4f}" for key, value in density.items()}})
+        data.append({"score": "id2", **{key: {"value": value} for key, value in density.items()}})
+    columns = [Column("score", "score", right=False), Column("before", "before % (95 %)")]
+    if not alone:
+        columns += [Column("after", "after % (95 %)"), Column("change", "change, points (95 %)")]
+    left_out = before.retrieval.left_out
+    first, last = (100 * compared["mAP"][key].value for key in ("before", "after"))
+    answer = f"mAP is {first:.2f} %."
+    if not alone:
+        verb = "rises" if last >= first else "falls"
+        answer = (
+            f"mAP {verb} by {abs(last - first):.2f} points, from {first:.2f} to {last:.2f} %: {after.name}."
+        )
+    return Section(
+        f"{title} · {len(before.retrieval.queries)} queries · {len(result.first[1])} in the gallery",
+        answer,
+        Table(columns, rows),
+        notes=[
+            *remarks,
+            *_pairs(result),
+            "Intervals: bootstrap over queries, the change paired.",
+            *(
+                [f"{left_out} queries have no match that they may find and are in no score."]
+                if left_out
+                else []
+            ),
+        ],
+        data=data,
     )
+
+
+def _pairs(result: Experiment) -> list[str]:
+    """What NFC rests on."""
+    if not result.centralized:
+        return []
+    pairs = sum(made.pairs for made in result.centralized)
+    if not pairs:
+        return ["There are no mutual pairs: nothing was centralised."]
+    purity = sum(made.pairs * made.purity for made in result.centralized if made.pairs) / pairs
+    trials = f" in {len(result.centralized)} trials" if len(result.centralized) > 1 else ""
+    notes = [f"Mutual pairs{trials}: {pairs}, {100 * purity:.1f} % of them of one person."]
+    if purity < LOW_PURITY:
+        notes.append("Most mutual pairs are of different people: on such features centralisation does harm.")
+    if result.options.scope in ("query", "both"):
+        notes.append("Centralising queries uses the other queries, of which a deployed system has none.")
+    if result.options.scope == "joint":
+        notes.append(
+            "Query and gallery were centralised together, so each query has already met its matches: the method's "
+            "authors warn against it, and such scores compare with nobody's."
+        )
+    return notes
+
+
+def _stages(title: str, result: Experiment) -> Section:
+    """A line a stage, each against the features as they are."""
+    rows, data = [], []
+    gains: dict[str, float] = {}
+    for stage in result.stages:
+        compared = _compared(result.before, stage)
+        row, numbers = {"stage": stage.name}, dict[str, Any](stage=stage.name)
+        for name in SHORT:
+            row[name] = f"{100 * compared[name]['after'].value:.2f}"
+            if stage is not result.before:
+                row[f"{name} change"] = _points(compared[name]["change"], sign=True)
+        for name in SCORES:
+            numbers[name] = {key: e.value for key, e in compared[name].items() if key != "before"}
+        if np.isfinite(stage.density):
+            row["ID²"] = f"{stage.density:.4f}"
+            numbers["id2"] = stage.density
+        gains[stage.name] = compared["mAP"]["change"].value
+        rows.append(row)
+        data.append(numbers)
+    best = max(gains, key=lambda name: gains[name])
+    columns = [
+        Column("stage", "searched with", right=False),
+        Column("mAP", "mAP %"),
+        Column("mAP change", "change, points (95 %)", 1),
+        Column("Rank-1", "Rank-1 %"),
+        Column("Rank-1 change", "change (95 %)", 2),
+        Column("ID²", "ID²", 3),
+    ]
+    return Section(
+        f"{title} · where the change comes from",
+        f"The highest mAP is that of: {best}.",
+        Table(columns, rows),
+        notes=[
+            "Changes are against the features as they are, paired by query; ID² is of query and gallery together."
+        ],
+        data=data,
+    )
+
+
+def _compared(before: Stage, after: Stage) -> dict[str, dict[str, Estimate]]:
+    """Score -> "before", "after" and "change" with intervals; the same queries are drawn for all."""
+    pairs = {name: (before.scores[name], after.scores[name]) for name in SCORES}
+    columns = np.stack([values for b, a in pairs.values() for values in (b, a, a - b)], axis=1)
+    weights = np.repeat(before.retrieval.weights[:, None], columns.shape[1], axis=1)
+    distribution = bootstrap_ratios(columns * weights, weights)
+    return {
+        name: {
+            key: _estimate(name, key, columns[:, 3 * i + j], weights[:, 0], distribution[:, 3 * i + j])
+            for j, key in enumerate(("before", "after", "change"))
+        }
+        for i, name in enumerate(pairs)
+    }
 
 
 def _estimate(
-    name: str, key: str, values: np.ndarray, distribution: np.ndarray
-) -> tuple[float, float, float]:
-    """Value and interval. Rank-k is right or wrong: where all agree, a bootstrap would claim certainty."""
-    if name.startswith("Rank-"):
-        estimate = (paired_difference if key == "change" else proportion)(values, distribution)
-        if estimate.low is not None and estimate.high is not None:
-            return estimate.value, estimate.low, estimate.high
-    return float(values.mean()), *percentile_interval(distribution)
+    name: str, key: str, values: np.ndarray, weights: np.ndarray, distribution: np.ndarray
+) -> Estimate:
+    """Rank-k is right or wrong: where all agree, a bootstrap would claim certainty."""
+    if name.startswith("Rank-") and np.isin(values, (-1, 0, 1)).all() and np.allclose(weights, 1):
+        return (paired_difference if key == "change" else proportion)(values, distribution)
+    return Estimate(float(np.average(values, weights=weights)), *percentile_interval(distribution))
 
 
-def _found(retrieval: Retrieval, rank: int) -> np.ndarray:
-    return (retrieval.first_rank <= rank).astype(float)
-
-
-def _density(query: FeatureSet, gallery: FeatureSet) -> float:
-    pids = np.concatenate([query.pids, gallery.pids])
-    somebody = pids > 0  # neither junk nor distractors
-    features = np.concatenate([query.features, gallery.features])[somebody]
-    return float(identity_density(features, pids[somebody]).mean()) if somebody.any() else float("nan")
-
-
-def section(title: str, result: Comparison) -> Section:
-    """The table of before, after and the paired difference, with bootstrap intervals over queries."""
-    columns = np.stack(
-        [values for pair in result.scores.values() for values in (*pair, pair[1] - pair[0])], axis=1
-    )
-    distribution = bootstrap_ratios(columns, np.ones_like(columns))
-    rows, data = [], []
-    for i, (name, pair) in enumerate(result.scores.items()):
-        row, numbers = {"score": name}, dict[str, Any](score=name)
-        for j, (key, values) in enumerate(
-            (("before", pair[0]), ("after", pair[1]), ("change", pair[1] - pair[0]))
-        ):
-            value, low, high = _estimate(name, key, values, distribution[:, 3 * i + j])
-            sign = "+" if key == "change" else ""
-            row[key] = f"{100 * value:{sign}.2f} ({100 * low:{sign}.1f}…{100 * high:{sign}.1f})".replace(
-                "-", "−"
-            )
-            numbers[key] = {"value": value, "low": low, "high": high}
-        rows.append(row)
-        data.append(numbers)
-    before, after = result.density
-    rows.append({"score": "ID²", "before": f"{before:.4f}", "after": f"{after:.4f}"})
-    data.append({"score": "id2", "before": {"value": before}, "after": {"value": after}})
-    change = 100 * float(np.mean(result.scores["mAP"][1] - result.scores["mAP"][0]))
-    verb = "raises" if change >= 0 else "lowers"
-    notes = ["There are no mutual pairs: nothing was centralised."]
-    if result.made.pairs:
-        notes = [
-            f"Mutual pairs: {result.made.pairs}, {100 * result.made.purity:.1f} % of them of one person."
-        ]
-    if result.made.purity < LOW_PURITY:
-        notes.append("Most mutual pairs are of different people: on such features centralisation does harm.")
-    notes.append(
-        "Intervals: bootstrap over queries, the change paired. Centralising queries uses the other queries."
-    )
-    if result.left_out:
-        notes.append(f"{result.left_out} queries have no match under another camera and are in no score.")
-    return Section(
-        f"{title} · {result.queries} queries · {result.gallery} in the gallery",
-        f"Centralisation {verb} mAP by {abs(change):.2f} points.",
-        Table(
-            [
-                Column("score", "score", right=False),
-                Column("before", "before % (95 %)"),
-                Column("after", "after % (95 %)"),
-                Column("change", "change, points (95 %)"),
-            ],
-            rows,
-        ),
-        notes=notes,
-        data=data,
-    )
+def _points(estimate: Estimate, *, sign: bool) -> str:
+    mark = "+" if sign else ""
+    text = f"{100 * estimate.value:{mark}.2f}"
+    if estimate.low is not None and estimate.high is not None:
+        text += f" ({100 * estimate.low:{mark}.1f}…{100 * estimate.high:{mark}.1f})"
+    return text.replace("-", "−")

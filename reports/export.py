@@ -23,7 +23,9 @@ def markdown(sections: list[Section]) -> str:
         lines = ["| " + " | ".join(c.title for c in columns) + " |"]
         lines.append("| " + " | ".join("--:" if c.right else ":--" for c in columns) + " |")
         for row in section.table.rows:
-            cells = (Text.from_markup(row.get(c.key, "")).plain.replace("|", "\\|") for c in columns)
+            cells = (
+                Text.from_markup(row.get(c.key, ""), emoji=False).plain.replace("|", "\\|") for c in columns
+            )
             lines.append("| " + " | ".join(cells) + " |")
         parts.append(f"### {section.title}\n\n{section.answer}\n\n" + "\n".join(lines) + "\n")
     return "\n".join(parts)

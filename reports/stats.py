@@ -100,11 +100,19 @@ def mcnemar_exact(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def confidence_of_drop_within(differences: np.ndarray, max_drop: float, *, seed: int = 0) -> float:
-    """Probability that the mean loss is at most ``max_drop``, from (samples,) differences of −1, 0 and 1.
+    """Probability that the mean loss is at most ``max_drop``, from (samples,) differences, after minus before.
 
-    The share of lost, kept and won answers has a Dirichlet posterior under Jeffreys' prior (½, ½, ½): unlike
-    a bootstrap it stays uncertain when few answers, or none, have changed.
+    Of right and wrong answers (differences of −1, 0 and 1) the shares of lost, kept and won ones have a Dirichlet
+    posterior under Jeffreys' prior (½, ½, ½): unlike a bootstrap it stays uncertain when few answers, or none,
+    have changed. Of other differences: the Bayesian bootstrap (Rubin 1981).
     """
-    counts = [np.sum(differences == d) for d in (-1, 0, 1)]
-    draws = np.random.default_rng(seed).dirichlet(np.array(counts) + 0.5, size=100_000)
-    return float(np.mean(draws[:, 0] - draws[:, 2] <= max_drop))
+    rng = np.random.default_rng(seed)
+    if np.isin(differences, (-1, 0, 1)).all():
+        counts = [np.sum(differences == d) for d in (-1, 0, 1)]
+        draws = rng.dirichlet(np.array(counts) + 0.5, size=100_000)
+        return float(np.mean(draws[:, 0] - draws[:, 2] <= max_drop))
+    within, step = 0, max(1, _CHUNK // len(differences))
+    for start in range(0, RESAMPLES, step):
+        shares = rng.standard_exponential((min(step, RESAMPLES - start), len(differences)))
+        within += int(np.sum(-(shares @ differences) <= max_drop * shares.sum(axis=1)))
+    return within / RESAMPLES

@@ -43,7 +43,7 @@ def fitting(content: Table, width: int) -> list[Column]:
 
 
 def _room(content: Table, column: Column) -> int:
-    cells = [Text.from_markup(row.get(column.key, "")).cell_len for row in content.rows]
+    cells = [Text.from_markup(row.get(column.key, ""), emoji=False).cell_len for row in content.rows]
     widest = max([len(column.title), *cells])
     return 2 + (widest if column.right else min(widest, WORDS))
 
@@ -69,5 +69,5 @@ def table(content: Table, width: int = 10_000) -> RichTable:
         if previous is not None and band != previous:
             rich.add_section()
         previous = band
-        rich.add_row(*(Text.from_markup(row.get(c.key, "")) for c in columns))
+        rich.add_row(*(Text.from_markup(row.get(c.key, ""), emoji=False) for c in columns))
     return rich

@@ -58,20 +58,32 @@ class Result(NamedTuple):
     err: str
 
 
-@pytest.fixture
-def mpq(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
-    """Runs ``mpq ARGUMENTS`` in this process."""
+def _runner(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Result]:
     import cli
 
     def run(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["mpq", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as stop:
-            cli.mpq_main()
+            getattr(cli, f"{name}_main")()
         captured = capsys.readouterr()
         return Result(int(stop.value.code or 0), captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def mpq(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Runs ``mpq ARGUMENTS`` in this process."""
+    return _runner("mpq", monkeypatch, capsys)
+
+
+@pytest.fixture
+def reid(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Runs ``reid ARGUMENTS`` in this process."""
+    return _runner("reid", monkeypatch, capsys)
 
 
 def one_sentence(result: Result) -> str:
@@ -79,7 +91,7 @@ def one_sentence(result: Result) -> str:
     assert result.status == 2, result
     lines = result.err.strip().splitlines()
     assert len(lines) == 1, result.err
-    assert lines[0].startswith("mpq: ")
+    assert lines[0].startswith(("mpq: ", "reid: "))
     return lines[0]
 
 

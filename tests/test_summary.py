@@ -18,7 +18,8 @@ N = 60
 
 
 def _identity(codec: str, q: int = 0, **more: Any) -> dict[str, Any]:
-    identity = {"rows": 1, "dataset": {"name": "d", "content": "0"}, "labels": "l", "similarity": ["psnr"]}
+    identity = {"rows": 1, "dataset": {"name": "d", "content": "0"}, "targets": "l", "similarity": ["psnr"]}
+    identity["task"] = {"name": "classification"}
     return {**identity, "model": {"name": "m"}, "codec": {"name": codec, "values": {"q": q}}, **more}
 
 
@@ -129,7 +130,7 @@ def test_what_fails_is_said_and_never_recommended(arrays) -> None:
 def test_a_baseline_that_is_never_right_is_reported(arrays) -> None:
     group = _group({**arrays, "before": np.zeros(N), "after": np.zeros(N)})
     assert group.points[1].kept is None
-    assert "right about none of the originals" in section(group).answer
+    assert "The top-1 of the originals is 0" in section(group).answer
 
 
 def test_what_is_kept_stays_possible(arrays) -> None:

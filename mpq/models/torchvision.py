@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mpq.errors import UserError
 from mpq.models.base import Classifier, ClassifierSource
@@ -24,25 +25,13 @@ class Torchvision(ClassifierSource):
         from torchvision import models
 
         spec = f"{self.name}:{variant}"
-        name, _, tag = variant.partition("@")
-        known = models.list_models(module=models)
-        if name not in known:
-            raise UserError(f"torchvision has no classifier '{name}'{suggestion(name, known)}")
-        recipes = models.get_model_weights(name)
-        by_file = {recipe.url.rsplit("/", 1)[-1]: recipe for recipe in recipes}
-        if tag and tag not in recipes.__members__:
-            raise UserError(
-                f"torchvision's {name} has no weights '{tag}'{suggestion(tag, list(recipes.__members__))}"
-            )
-        recipe = recipes[tag] if tag else by_file.get(weights.name if weights else "", recipes.DEFAULT)
-        path = weights or from_url(recipe.url, spec)
+        name, recipe, path = published(variant, weights, spec)
         tensors = read_tensors(path)
         # The last parameter is the last layer's bias in all of torchvision's classifiers.
         with torch.device("meta"):
             bias = list(models.get_model(name, weights=None).state_dict())[-1]
         classes = len(tensors[bias]) if bias in tensors else 1000
-        options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-        network = models.get_model(name, weights=None, num_classes=classes, **options).eval()
+        network = untrained(name, classes)
         load_strictly(network, tensors, path, spec)
         transform = recipe.transforms()
         return Classifier(
@@ -58,3 +47,29 @@ class Torchvision(ClassifierSource):
     @classmethod
     def unavailable(cls) -> str | None:
         return unreachable("download.pytorch.org")
+
+
+def published(variant: str, weights: Path | None, spec: str) -> tuple[str, Any, Path]:
+    """``NAME`` or ``NAME@RECIPE`` -> the name, torchvision's recipe (its ``WeightsEnum``), and the weights' file."""
+    from torchvision import models
+
+    name, _, tag = variant.partition("@")
+    known = models.list_models(module=models)
+    if name not in known:
+        raise UserError(f"torchvision has no classifier '{name}'{suggestion(name, known)}")
+    recipes = models.get_model_weights(name)
+    by_file = {recipe.url.rsplit("/", 1)[-1]: recipe for recipe in recipes}
+    if tag and tag not in recipes.__members__:
+        raise UserError(
+            f"torchvision's {name} has no weights '{tag}'{suggestion(tag, list(recipes.__members__))}"
+        )
+    recipe = recipes[tag] if tag else by_file.get(weights.name if weights else "", recipes.DEFAULT)
+    return name, recipe, weights or from_url(recipe.url, spec)
+
+
+def untrained(name: str, classes: int) -> Any:
+    """The network with random weights, in eval mode."""
+    from torchvision import models
+
+    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    return models.get_model(name, weights=None, num_classes=classes, **options).eval()

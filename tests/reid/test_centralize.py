@@ -1,10 +1,11 @@
-"""NFC, against its definition in plain loops, and what it must keep."""
+"""NFC, against its definition in plain loops and the published program, and what it must keep."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from reid import published
 from reid.centralize import Scope, centralize, mutual_pairs, mutual_purity, nfc
 from reid.features import FeatureError, FeatureSet, l2_normalized
 
@@ -39,6 +40,31 @@ def by_definition(features: np.ndarray, k1: int, k2: int) -> np.ndarray:
 def test_equals_the_definition(k1: int, k2: int) -> None:
     features = clusters().features
     np.testing.assert_allclose(nfc(features, k1, k2)[0], by_definition(features, k1, k2), atol=1e-6)
+
+
+@pytest.mark.parametrize(("k1", "k2"), [(2, 2), (5, 2), (20, 20)])
+@pytest.mark.parametrize("size", [32, 768])
+def test_equals_the_published_program(k1: int, k2: int, size: int) -> None:
+    features = clusters(size=size, noise=1.5).features * np.float32(300)
+    np.testing.assert_allclose(nfc(features, k1, k2)[0], published.nfc(features, k1, k2), atol=1e-6)
+
+
+def test_the_published_program_caps_k2() -> None:
+    features = clusters(noise=1.5).features
+    np.testing.assert_allclose(published.nfc(features, 2, 6), nfc(features, 2, 2)[0], atol=1e-6)
+
+
+def test_again_and_again() -> None:
+    """Each iteration looks for neighbours among what the last one made."""
+    features = clusters(noise=1.5).features
+    once, pairs = nfc(features)
+    twice, more = nfc(once)
+    made, used = nfc(features, iterations=2)
+    np.testing.assert_allclose(made, twice, atol=1e-6)
+    assert used[: len(pairs)].tolist() == pairs.tolist()
+    assert len(used) == len(pairs) + len(more)
+    with pytest.raises(ValueError, match="iterations"):
+        nfc(features, iterations=0)
 
 
 def test_five_points_on_an_arc_by_hand() -> None:
@@ -148,6 +174,35 @@ def test_scopes(scope: Scope, moves_query: bool, moves_gallery: bool) -> None:
         pure = sum(mutual_purity(p, one.pids) * len(p) for p, one in zip(each, sides, strict=True))
         assert made.pairs == sum(map(len, each))
         assert made.purity == pytest.approx(pure / made.pairs)
+
+
+@pytest.mark.parametrize("scope", ["query", "gallery", "both", "joint"])
+def test_junk_gives_nothing_and_takes_nothing(scope: Scope) -> None:
+    whole = clusters(noise=1.0)
+    pids = np.where(np.arange(len(whole)) % 7 == 0, -1, whole.pids)
+    halves = [
+        FeatureSet(whole.features[rows], pids[rows], whole.camids[rows])
+        for rows in (whole.camids < 2, whole.camids >= 2)
+    ]
+    kept = [half.pids != -1 for half in halves]
+    clean = [
+        FeatureSet(half.features[rows], half.pids[rows], half.camids[rows])
+        for half, rows in zip(halves, kept, strict=True)
+    ]
+    made, expected = centralize(*halves, scope=scope), centralize(*clean, scope=scope)
+    assert (made.pairs, made.purity) == (expected.pairs, pytest.approx(expected.purity))
+    sides = zip((made.query, made.gallery), (expected.query, expected.gallery), halves, kept, strict=True)
+    for found, clear, half, rows in sides:
+        np.testing.assert_allclose(found.features[rows], clear.features, atol=1e-6)
+        np.testing.assert_allclose(found.features[~rows], l2_normalized(half.features[~rows]), atol=1e-6)
+
+
+def test_nothing_but_junk_has_no_pairs() -> None:
+    one = clusters(people=2)
+    junk = FeatureSet(one.features, np.full(len(one), -1), one.camids)
+    made = centralize(one, junk, scope="gallery")
+    assert made.pairs == 0
+    assert np.isnan(made.purity)
 
 
 def test_an_unknown_scope_is_refused() -> None:

@@ -1,0 +1,1 @@
+"""Backbones. A module here with a subclass of ``base.BackboneSource`` is found without being listed."""

@@ -1,0 +1,90 @@
+"""A data set made ready to search: its crops read, their features extracted, what cannot be used left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mpq.errors import UserError
+from reid.backbones.base import Backbone
+from reid.datasets.base import Crop, ReidDataset
+from reid.extract import extract
+from reid.features import JUNK, FeatureSet
+from reid.protocols import Protocol, Trial
+
+EXAMPLES = 3
+"""Unreadable crops that are named one by one."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """query, gallery: features of query_crops and gallery_crops, without junk and what cannot be read; the
+    protocol's trials index into those. remarks: on the data set and on what was left out."""
+
+    name: str
+    query: FeatureSet
+    gallery: FeatureSet
+    query_crops: tuple[Crop, ...]
+    gallery_crops: tuple[Crop, ...]
+    protocol: Protocol
+    remarks: list[str]
+
+    @property
+    def of_first_trial(self) -> tuple[list[Crop], list[Crop]]:
+        """The crops that the protocol's first trial asks and searches; all where it has none."""
+        if not self.protocol.trials:
+            return list(self.query_crops), list(self.gallery_crops)
+        trial = self.protocol.trials[0]
+        return [self.query_crops[i] for i in trial.query], [self.gallery_crops[i] for i in trial.gallery]
+
+
+def gather(
+    dataset: ReidDataset,
+    backbone: Backbone,
+    *,
+    flip: bool = False,
+    batch: int | None = None,
+    cache: Path | None = None,
+    advanced: Callable[[int], None] = lambda crops: None,
+) -> Gathered:
+    """Features of a data set's crops. advanced: called with how many more crops are done. Raises UserError."""
+    searched = tuple(crop for crop in dataset.gallery if crop.pid != JUNK)
+    crops = (*dataset.query, *searched)
+    found = extract(crops, backbone, flip=flip, batch=batch, cache=cache, advanced=advanced)
+    remarks = [*dataset.notes, *found.notes]
+    if junk := len(dataset.gallery) - len(searched):
+        remarks.append(f"{junk} junk crops leave the gallery before anything.")
+    remarks += [f"{crops[i].path}: {reason}" for i, reason in list(found.unreadable.items())[:EXAMPLES]]
+    if unreadable := len(found.unreadable):
+        remarks.append(f"{unreadable} of {len(crops)} crops could not be read and are left out.")
+    count = len(dataset.query)
+    there = np.array([i not in found.unreadable for i in range(len(crops))])
+    parts = []
+    for role, part in (("query", slice(0, count)), ("gallery", slice(count, len(crops)))):
+        kept = there[part]
+        if not kept.any():
+            raise UserError(f"no crop of the {role} of {dataset.name} can be read: {remarks[-2]}")
+        own = [crop for crop, good in zip(crops[part], kept, strict=True) if good]
+        parts.append((labelled(found.features[part][kept], own), tuple(own)))
+    (query, query_crops), (gallery, gallery_crops) = parts
+    in_gallery = np.array([crop.pid != JUNK for crop in dataset.gallery])
+    in_gallery[in_gallery] = there[count:]
+    protocol = _reindexed(dataset.protocol, there[:count], in_gallery)
+    return Gathered(dataset.name, query, gallery, query_crops, gallery_crops, protocol, remarks)
+
+
+def labelled(features: np.ndarray, crops: Sequence[Crop]) -> FeatureSet:
+    return FeatureSet(features, np.array([c.pid for c in crops]), np.array([c.camid for c in crops]))
+
+
+def _reindexed(protocol: Protocol, query: np.ndarray, gallery: np.ndarray) -> Protocol:
+    """query, gallery: bools, whether each crop of the data set is still there."""
+
+    def there(kept: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        return (np.cumsum(kept) - 1)[indices[kept[indices]]]
+
+    trials = tuple(Trial(there(query, t.query), there(gallery, t.gallery)) for t in protocol.trials)
+    return replace(protocol, trials=trials)

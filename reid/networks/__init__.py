@@ -1,0 +1,1 @@
+"""Networks of published re-identification checkpoints, whose parameters are called what the files call them."""

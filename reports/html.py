@@ -1,0 +1,225 @@
+"""A report as one page: a single file, from which no request goes out.
+
+Nothing in it runs. Figures are drawn twice, for a desktop and for a phone, and take the page's colours by day and
+by night. Its own policy forbids browsers to fetch anything, whatever a file's name may hold.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import re
+from collections.abc import Mapping
+from html import escape
+from importlib import resources
+from pathlib import Path
+
+from rich.text import Text
+
+from reports import files
+from reports.content import ASIDE, Column, Figure, Picture, PictureRow, Pictures, Section, Table
+from reports.figures import NARROW, WIDE, figures, svg
+from reports.palette import variables
+from reports.words import lines
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
+_CLASSES = {"red": "bad", "green": "good", "bold": "strong", "dim": "dim"}
+_KINDS = {b"\xff\xd8\xff": "jpeg", b"\x89PNG": "png", b"RIFF": "webp"}
+LINE = 36
+"""Letters up to which a column of words is as wide as its widest; beyond, its cells wrap."""
+
+_FRAMES = {"right": "✓", "wrong": "✗"}
+
+
+def page(title: str, sections: list[Section], *, how: Mapping[str, str] | None = None) -> str:
+    """The whole report as HTML.
+
+    how: what the report was made with, by name: the command, the plan, versions, hardware. Text may come from
+    anywhere: only cells of tables are markup (rich's), and of that colours, bold and dim are kept.
+    Raises ValueError for a picture that is neither JPEG nor PNG nor WebP.
+    """
+    style = resources.files("reports").joinpath("page.css").read_text(encoding="utf-8")
+    colours = f":root{{{variables(dark=False)}}}@media screen and (prefers-color-scheme:dark){{:root{{{variables(dark=True)}}}}}"
+    body = "\n".join(_section(section, f"s{number}") for number, section in enumerate(sections, start=1))
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:,">
+<title>{_text(title)}</title>
+<style>{colours}
+{style}</style>
+</head>
+<body>
+<header>
+<h1>{_text(title)}</h1>
+{_contents(sections)}</header>
+<main>
+{body}
+{_how(how)}</main>
+</body>
+</html>
+"""
+
+
+def write(path: Path, title: str, sections: list[Section], *, how: Mapping[str, str] | None = None) -> None:
+    """Writes the page. Raises UserError where it cannot be written."""
+    files.write(path, page(title, sections, how=how).encode())
+
+
+def _contents(sections: list[Section]) -> str:
+    if len(sections) < 2:
+        return ""
+    links = (f'<li><a href="#s{n}">{_text(s.title)}</a></li>' for n, s in enumerate(sections, start=1))
+    return f"<nav><ol>{''.join(links)}</ol></nav>\n"
+
+
+def _section(section: Section, name: str) -> str:
+    drawn = [_figure(figure, f"{name}-{number}") for number, figure in enumerate(figures(section))]
+    notes = "".join(f"<li>{_text(note)}</li>" for note in section.notes)
+    parts = [
+        f'<section id="{name}">',
+        f"<h2>{_text(section.title)}</h2>",
+        f'<p class="answer">{_text(section.answer)}</p>',
+        _table(section.table, section.title),
+        f'<ul class="notes">{notes}</ul>' if notes else "",
+        *drawn,
+        "</section>",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _table(table: Table, title: str) -> str:
+    """The table in a box of its own, within which it scrolls sideways where the screen is narrower."""
+    columns = [column for column in table.columns if column.rank < ASIDE]
+    if not columns or not table.rows:
+        return ""
+    head = "".join(f'<th scope="col"{_kind(table, column)}>{_text(column.title)}</th>' for column in columns)
+    head = f"<thead><tr>{head}</tr></thead>" if any(column.title for column in columns) else ""
+    rooms = {column.key: _room(table, column) for column in columns}
+    kinds = {column.key: _kind(table, column) for column in columns}
+    rows, previous = [], None
+    for row in table.rows:
+        band = row.get(table.group) if table.group else None
+        starts = ' class="band"' if previous is not None and band != previous else ""
+        previous = band
+        cells = []
+        for index, column in enumerate(columns):
+            tag = 'th scope="row"' if index == 0 else "td"
+            content = _cell(row.get(column.key, ""), rooms[column.key])
+            cells.append(f"<{tag}{kinds[column.key]}>{content}</{tag.split()[0]}>")
+        rows.append(f"<tr{starts}>{''.join(cells)}</tr>")
+    return (
+        f'<div class="table" role="region" tabindex="0" aria-label="{_text(title)}">'
+        f"<table>{head}<tbody>\n{chr(10).join(rows)}\n</tbody></table></div>"
+    )
+
+
+def _kind(table: Table, column: Column) -> str:
+    """Figures stand at the right; words stay in one line unless some of them are too many for it."""
+    if column.right:
+        return ' class="right"'
+    longest = max(Text.from_markup(row.get(column.key, "")).cell_len for row in table.rows)
+    return ' class="long"' if longest > LINE else ""
+
+
+_INTERVAL = re.compile(r"(?<=\S) \([^()]*\)$")
+
+
+def _room(table: Table, column: Column) -> int:
+    """Letters of the widest interval in a column of figures, so that the figures before them stand in line."""
+    if not column.right:
+        return 0
+    found = (_INTERVAL.search(Text.from_markup(row.get(column.key, "")).plain) for row in table.rows)
+    return max((len(match[0]) - 1 for match in found if match), default=0)
+
+
+def _cell(markup: str, room: int) -> str:
+    """A cell's markup as HTML. An interval after a figure is set apart, ``room`` letters wide."""
+    text = Text.from_markup(markup, emoji=False)
+    plain = text.plain
+    interval = _INTERVAL.search(plain) if room else None
+    figure = interval.start() if interval else len(plain)
+    content = _marked(text, 0, figure)
+    if interval:
+        content += f' <span class="interval" style="min-width:{0.92 * room:.1f}ch">{_marked(text, figure + 1, len(plain))}</span>'
+    elif room and plain:
+        content += f' <span class="interval" style="min-width:{0.92 * room:.1f}ch"></span>'
+    return content
+
+
+def _marked(text: Text, start: int, end: int) -> str:
+    """Letters ``start`` to ``end`` with those of their styles that a page knows."""
+    edges = {start, end} | {
+        edge for span in text.spans for edge in (span.start, span.end) if start < edge < end
+    }
+    marks = sorted(edges)
+    pieces = []
+    for here, there in itertools.pairwise(marks):
+        words = {word for s in text.spans if s.start <= here < s.end for word in str(s.style).split()}
+        names = " ".join(sorted(_CLASSES[word] for word in words & _CLASSES.keys()))
+        piece = _text(text.plain[here:there])
+        pieces.append(f'<span class="{names}">{piece}</span>' if names else piece)
+    return "".join(pieces)
+
+
+def _figure(figure: Figure, name: str) -> str:
+    caption = _caption(figure.title, figure.note)
+    if isinstance(figure, Pictures):
+        rows = "\n".join(_picture_row(row) for row in figure.rows)
+        return (
+            f'<figure class="pictures" style="--height:{int(figure.height)}px">{caption}\n{rows}\n</figure>'
+        )
+    drawn = "\n".join(
+        f'<div class="{size}">{svg(figure, width=width, name=f"{name}-{size}")}</div>'
+        for size, width in (("wide", WIDE), ("narrow", NARROW))
+    )
+    return f'<figure class="drawn">{caption}\n{drawn}\n</figure>'
+
+
+def _caption(title: str, note: str) -> str:
+    if not title and not note:
+        return ""
+    said = f"<b>{_text(title)}</b> " if title else ""
+    return f"<figcaption>{said}{_text(note)}</figcaption>"
+
+
+def _picture_row(row: PictureRow) -> str:
+    lead = f'<div class="lead">{_picture(row.lead)}</div>' if row.lead else ""
+    strips = "".join(
+        f'<h4>{_text(name)}</h4><div class="strip" tabindex="0" role="group" aria-label="{_text(name)}">'
+        f"{''.join(map(_picture, strip))}</div>"
+        for name, strip in row.strips.items()
+    )
+    return f'<div class="row"><h3>{_text(row.title)}</h3>{lead}<div class="strips">{strips}</div></div>'
+
+
+def _picture(picture: Picture) -> str:
+    mark = _FRAMES.get(picture.frame)
+    sign = f'<i title="{picture.frame}">{mark}</i> ' if mark else ""
+    said = f"<span>{sign}{_text(picture.caption)}</span>" if sign or picture.caption else ""
+    said += f'<span class="dim">{_text(picture.subtitle)}</span>' if picture.subtitle else ""
+    name = _text(picture.name)
+    return f'<div class="shot {picture.frame}"><img src="{_data_uri(picture.file)}" alt="{name}" title="{name}">{said}</div>'
+
+
+def _data_uri(file: bytes) -> str:
+    kind = next((kind for start, kind in _KINDS.items() if file.startswith(start)), None)
+    if kind is None:
+        raise ValueError("a page shows JPEG, PNG and WebP, and this picture is none of them")
+    return f"data:image/{kind};base64,{base64.b64encode(file).decode()}"
+
+
+def _how(how: Mapping[str, str] | None) -> str:
+    if not how:
+        return ""
+    listed = "\n".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in how.items())
+    return f'<section id="how">\n<h2>How it was run</h2>\n<dl>\n{listed}\n</dl>\n</section>\n'
+
+
+def _text(text: str) -> str:
+    """Anybody's text as HTML that shows it. A per cent sign stays with its number."""
+    return escape(lines(text).replace(" %", "\N{NO-BREAK SPACE}%"))

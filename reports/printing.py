@@ -1,0 +1,60 @@
+"""Printing for the command lines: reports in the form that was asked for, and remarks on the side."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from mpq.errors import UserError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, a line a point.")]
+AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")]
+
+
+def form_of(json: bool, csv: bool, markdown: bool) -> str | None:
+    wanted = [name for name, on in (("json", json), ("csv", csv), ("markdown", markdown)) if on]
+    if len(wanted) > 1:
+        raise UserError("choose one of --json, --csv and --markdown")
+    return wanted[0] if wanted else None
+
+
+def show(sections: list[Any], form: str | None = None) -> None:
+    from reports import export, terminal
+
+    try:
+        if form is not None:
+            forms = {"json": export.to_json, "csv": export.to_csv, "markdown": export.markdown}
+            print(forms[form](sections).rstrip("\n"))
+        else:
+            console = console_of()
+            for section in sections:
+                terminal.show(section, console)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+
+
+def console_of(stderr: bool = False) -> Any:
+    from rich.console import Console
+
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # instead of leaving with status 1
+
+    return Piped(stderr=stderr, highlight=False)
+
+
+def remark(*sentences: str) -> None:
+    """Sentences on the side: to stderr, one a line, whatever bytes a file's name has."""
+    for sentence in sentences:
+        print(_printable(sentence), file=sys.stderr)
+
+
+def _printable(text: str) -> str:
+    """``text`` on one line, what would move a terminal's cursor written as an escape."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else repr(c)[1:-1] for c in text)
