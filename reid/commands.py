@@ -150,7 +150,7 @@ def centralize(
             assert dataset is not None
             gathered, network = _gathered(dataset, root, backbone, weights, flip, device, cache)
             query, gallery, protocol = gathered.query, gathered.gallery, gathered.protocol
-            title, remarks = f"{gathered.name} · {backbone}", gathered.remarks
+            title, remarks = f"{gathered.name} · {network.name}", gathered.remarks
             if ipg_root is not None:
                 fused, told = _fused(
                     gathered, user_path(ipg_root), network, flip, cache, eta, cast("Reduce", ipg_reduce)
@@ -187,10 +187,10 @@ def extract(
     """Write a data set's features into one file, for reid centralize --features and for others."""
     from reid.feature_files import About, save_npz
 
-    gathered, _ = _gathered(dataset, root, backbone, weights, flip, device, cache)
+    gathered, network = _gathered(dataset, root, backbone, weights, flip, device, cache)
     about = About(
         gathered.name,
-        backbone,
+        network.name,
         gathered.protocol,
         tuple(crop.id for crop in gathered.query_crops),
         tuple(crop.id for crop in gathered.gallery_crops),
@@ -286,6 +286,50 @@ def backbones() -> None:
     from reid.catalogue import backbones_section
 
     show([backbones_section()])
+
+
+@reid.command()
+def bench(
+    samples: Annotated[
+        int,
+        typer.Option(help="Up to how many: 5000, 20000, 50000, 100000 are timed as far as that.", min=100),
+    ] = 5_000,
+    work: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NFC, re-ranking or evaluation; all unless told. Again for more.", show_default=False
+        ),
+    ] = None,
+    dimensions: Annotated[int, typer.Option(help="Of features.", min=1)] = 768,
+    rounds: Annotated[int, typer.Option(help="Of which the median counts.", min=1)] = 1,
+    device: Annotated[
+        str, typer.Option(help="cpu, or cuda: also 1,000,000 × 512 neighbours by faiss.")
+    ] = "cpu",
+    json: AsJson = False,
+    csv: AsCsv = False,
+    markdown: AsMarkdown = False,
+) -> None:
+    """Time NFC, re-ranking and evaluation beside the published algorithms: seconds, memory, largest difference."""
+    from reid.benchmarks import Work, neighbors_by_faiss, side_by_side
+    from reid.benchmarks_report import neighbors_section, side_by_side_section
+
+    for name in work or []:
+        if name not in get_args(Work):
+            raise UserError(f"--work is one of {', '.join(get_args(Work))}, not '{name}'")
+    works = cast("tuple[Work, ...]", tuple(work or get_args(Work)))
+    with console_of(stderr=True).status("measuring") as status:
+        results = side_by_side(
+            samples,
+            works=works,
+            dimensions=dimensions,
+            rounds=rounds,
+            started=lambda what: status.update(f"measuring {what}"),
+        )
+        found = [side_by_side_section(results, dimensions, rounds)]
+        if device_here(device) == "cuda":
+            status.update("measuring neighbours on the GPU")
+            found.append(neighbors_section(neighbors_by_faiss()))
+    show(found, form_of(json, csv, markdown))
 
 
 def _gathered(

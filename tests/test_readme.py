@@ -16,6 +16,7 @@ import cli
 from mpq.codecs.base import Bitstream
 from mpq.registry import codecs
 from mpq.samples import read_image
+from reid.commands import reid
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -23,7 +24,7 @@ README = Path(__file__).parents[1] / "README.md"
 def reference() -> str:
     """The command reference in Markdown, from the command line itself."""
     lines = []
-    for app in (cli.mpq, cli.reid):
+    for app in (cli.mpq, reid):
         program = app.info.name
         for name, command in _commands(typer.main.get_command(app)):
             arguments = [p.name.upper() for p in command.params if p.param_type_name == "argument"]
@@ -36,7 +37,8 @@ def reference() -> str:
                     default = (
                         "" if p.default in (None, False, ()) or callable(p.default) else f" [{p.default}]"
                     )
-                    lines.append(f"- `{p.opts[0]}` {p.help}{default}")
+                    names = "/".join([p.opts[0], *p.secondary_opts])
+                    lines.append(f"- `{names}` {p.help}{default.replace('[True]', '[on]')}")
             lines.append("")
     return "\n".join(lines).strip()
 
@@ -90,16 +92,19 @@ def test_the_codec_in_one_file_is_a_codec(photographs: list[Path]) -> None:
     [
         "mpq",
         *("mpq/codecs", "mpq/networks", "mpq/weights", "mpq/datasets", "mpq/models", "mpq/metrics"),
-        *("mpq/training", "mpq/benchmarks", "reid", "reports"),
+        *("mpq/training", "mpq/benchmarks", "mpq/tasks", "reid", "reports"),
+        *("reid/datasets", "reid/backbones", "reid/networks"),
     ],
 )
 def test_the_architecture_names_every_module(folder: str) -> None:
     text = _section("Architecture")
     # The lines of a folder: from its own name to the next one's.
-    name = f"    {folder}/" if "/" not in folder else f"      {folder.split('/')[1]}/"
-    (start,) = [m.start() for m in re.finditer(f"^{name}", text, re.MULTILINE)]
+    whole, _, part = folder.partition("/")
+    text = text[text.index(f"\n    {whole}/") + 1 :]
+    name = f"      {part}/" if part else f"    {whole}/"
+    start = text.index(name)
     following = re.search(r"^ {4,6}\S+/", text[start + len(name) :], re.MULTILINE)
-    text = text[start:][: len(name) + following.start()] if following and folder != "mpq" else text[start:]
+    text = text[start:][: len(name) + following.start()] if following and part else text[start:]
     for path in (README.parent / folder).glob("*.py"):
         if path.name != "__init__.py":
             assert path.name in text, f"{folder}/{path.name}"

@@ -141,6 +141,8 @@ class MarketFolder(_Named):
 
     def read(self, root: Path | None, variant: str) -> ReidDataset:
         dataset = super().read(root, variant)
+        assert root is not None  # or there would be no data set
+        dataset = replace(dataset, name=crop_id(Path(root.resolve().name)))
         if all(crop.pid != 0 for crop in dataset.query):
             return dataset
         free = 1 + max(crop.pid for crop in dataset.query + dataset.gallery)
