@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 
 from mpq import registry
-from mpq.codecs.base import Codec
+from mpq.codecs.base import KINDS, Codec
 from mpq.metrics.similarity import SIMILARITIES
 from mpq.rows import FIELDS
 from mpq.weights.shelf import Item, items
@@ -17,10 +17,12 @@ def codecs_section() -> Section:
     rows = []
     for name, cls in sorted(registry.codecs.entries.items()):
         rows.append({"name": name, "what": escape(cls.summary), "here": _standing(cls)})
+        rows[-1]["takes"] = " and ".join(KINDS[kind] for kind in cls.takes)
         rows[-1]["parameters"] = escape(_parameters(cls))
         rows[-1]["ladder"] = cls.ladder
     columns = [
         Column("name", "codec", right=False),
+        Column("takes", "codes", right=False),
         Column("parameters", "parameters (default)", right=False),
         Column("ladder", "ladder of the bare name", 1, right=False),
         Column("what", "what it is", 2, right=False),

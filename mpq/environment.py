@@ -23,6 +23,8 @@ PACKAGES = (
     "scipy",
     "pytorch-msssim",
     "compressai",
+    "onnxruntime",
+    "faiss-gpu",
 )
 
 

@@ -27,7 +27,13 @@ def section(group: Group, *, max_drop: float = 0.01, max_failures: float = 0.01)
         title=_title(group),
         answer=_answer(group, recommendations, max_drop),
         table=_table(group, max_failures),
-        curve=_curve(group, max_failures),
+        curve=_curve(group, group.score, max_failures),
+        figures=[
+            curve
+            for score in group.scores[1:]
+            if score.interval and score.unit == group.score.unit
+            if (curve := _curve(group, score, max_failures)) is not None
+        ],
         notes=_notes(group, max_failures),
         data=[_data(group, point, max_failures) for point in group.points],
     )
@@ -200,7 +206,9 @@ def _value(score: Score, estimate: Estimate, *, interval: bool) -> str:
     return f"{estimate.value:.3f}"
 
 
-def _curve(group: Group, max_failures: float) -> Curve | None:
+def _curve(group: Group, shown: Score, max_failures: float) -> Curve | None:
+    """A score over the rate, held against the originals' main score."""
+
     def points(estimate: Estimate) -> tuple[float, float]:
         low, high = (math.nan if end is None else 100 * end for end in (estimate.low, estimate.high))
         return low, high
@@ -209,7 +217,7 @@ def _curve(group: Group, max_failures: float) -> Curve | None:
     for codec in group.codecs:
         ladder = [p for p in group.ladder(codec) if not p.too_many_failures(max_failures)]
         if ladder:
-            scores = [p.scores[group.score.key] for p in ladder]
+            scores = [p.scores[shown.key] for p in ladder]
             line = [(p.bpp.value, 100 * score.value) for p, score in zip(ladder, scores, strict=True)]
             series.append(Series(codec, line, [points(score) for score in scores]))
     if not series:
@@ -219,10 +227,10 @@ def _curve(group: Group, max_failures: float) -> Curve | None:
     return Curve(
         series,
         "bpp",
-        f"{group.score.title} %",
+        f"{shown.title} %",
         level,
         "original",
-        title="Rate and score",
+        title=f"Rate and {shown.title}",
         note="Bands are 95 % intervals, bootstrap over samples.",
     )
 

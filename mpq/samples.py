@@ -43,6 +43,10 @@ class ImageSample:
         return self.pixels.shape[0]
 
     @property
+    def extent(self) -> str:
+        return f"{self.width} × {self.height} pixels"
+
+    @property
     def image(self) -> Image.Image:
         return Image.fromarray(self.pixels)
 

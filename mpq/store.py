@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpq.errors import UserError
+from mpq.files import write_whole
 from mpq.rows import schema, to_table
 
 if TYPE_CHECKING:
@@ -153,15 +154,9 @@ class Store:
         self._write(path, buffer.getvalue().to_pybytes())
 
     def _write(self, path: Path, data: bytes) -> None:
-        beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
         try:
-            with beside.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
+            write_whole(path, data)
         except OSError as error:
-            beside.unlink(missing_ok=True)
             raise UserError(
                 f"'{path}' cannot be written: {error.strerror}; what was finished is kept, "
                 "and the same command goes on from there"

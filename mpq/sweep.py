@@ -51,8 +51,10 @@ class Sweep:
     @classmethod
     def prepare(cls, plan: Plan, device: str = "cpu") -> Sweep:
         weights = {spec: user_path(path) for spec, path in plan.weights.items()}
-        asked = ready_codecs(plan.codec, {s: f for s, f in weights.items() if s in plan.codec})
         task = registry.get(plan.task)()
+        asked = ready_codecs(
+            plan.codec, {s: f for s, f in weights.items() if s in plan.codec}, kind=task.samples
+        )
         dataset = task.read(plan)
         models = [task.load(spec, weights.get(spec)) for spec in dict.fromkeys(plan.model)]
         dataset, notes = task.fit(dataset, models)

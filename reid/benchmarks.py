@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -88,7 +89,7 @@ def side_by_side(
     """Each work at each of ``sizes_up_to(largest)``, by both programs in turn.
 
     limit: samples up to which the published programs are run. started: told what is being measured. Raises
-    UserError where memory runs out.
+    UserError where a process dies, as it does without enough memory.
     """
     found = []
     for work in works:
@@ -107,7 +108,7 @@ def sizes_up_to(largest: int, work: Work) -> list[int]:
 def neighbors_by_faiss(samples: int = 1_000_000, *, dimensions: int = 512, memory: int = 2**30) -> Neighbors:
     """Every sample's 2 nearest others by faiss's exact index, on the GPU where it finds one.
 
-    memory: as ``reid.neighbors.nearest`` has it. Raises UserError where faiss is missing or memory runs out.
+    memory: as ``reid.neighbors.nearest`` has it. Raises UserError where faiss is missing or memory is.
     """
     return _alone(_measure_neighbors, samples, dimensions, memory)
 
@@ -122,18 +123,31 @@ def made_features(samples: int, dimensions: int, seed: int = 0) -> FeatureSet:
     return FeatureSet(l2_normalized(features), pids, camids)
 
 
-def run(work: Work, program: Program, query: FeatureSet, gallery: FeatureSet, both: np.ndarray) -> np.ndarray:
+def run(
+    work: Work,
+    program: Program,
+    query: FeatureSet,
+    gallery: FeatureSet,
+    both: np.ndarray,
+    *,
+    whole: bool = True,
+) -> np.ndarray:
     """The work's result: features (N, D), distances (nq, ng), or mAP, mINP and CMC to rank 50 in one row.
 
-    both: query's and gallery's features (N, D) in one.
+    both: query's and gallery's features (N, D) in one. whole: all of our re-ranked distances, not the last block
+    only.
     """
     from reid import centralize, metrics, published, rerank
 
     if work == "NFC":
         return published.nfc(both) if program == "published" else centralize.nfc(both, engine="torch")[0]
     if work == "re-ranking":
-        k_reciprocal = published.k_reciprocal if program == "published" else rerank.k_reciprocal
-        return k_reciprocal(query.features, gallery.features, k1=50, k2=15)
+        if program == "published":
+            return published.k_reciprocal(query.features, gallery.features, k1=50, k2=15)
+        if whole:
+            return rerank.k_reciprocal(query.features, gallery.features, k1=50, k2=15)
+        blocks = rerank.k_reciprocal_blocks(query.features, gallery.features, k1=50, k2=15)
+        return deque(blocks, maxlen=1)[0]
     if program == "published":
         table = published.distances(query.features, gallery.features)
         labels = (query.pids, query.camids, gallery.pids, gallery.camids)
@@ -154,12 +168,14 @@ def _compared(
 ) -> SideBySide:
     takes: dict[Program, list[Measured]] = {program: [] for program in programs}
     with tempfile.TemporaryDirectory() as folder:
-        files = {program: Path(folder) / f"{program}.npy" for program in programs}
+        files = {program: Path(folder) / f"{program}.npy" for program in programs if len(programs) > 1}
         for _ in range(rounds):
             for program in programs:
                 started(f"{work} of {samples}, {program}")
-                takes[program].append(_alone(_measure, work, program, samples, dimensions, files[program]))
-        difference = _largest_difference(*files.values()) if len(files) == 2 else None
+                takes[program].append(
+                    _alone(_measure, work, program, samples, dimensions, files.get(program))
+                )
+        difference = _largest_difference(*files.values()) if files else None
     middle = {program: _middle(taken) for program, taken in takes.items()}
     return SideBySide(work, samples, _cut(samples), middle["ours"], middle.get("published"), difference)
 
@@ -173,13 +189,14 @@ def _largest_difference(one: Path, other: Path) -> float:
     return float(max(np.abs(x - y).max() for x, y in zip(a, b, strict=True)))
 
 
-def _measure(work: Work, program: Program, samples: int, dimensions: int, result: Path) -> Measured:
+def _measure(work: Work, program: Program, samples: int, dimensions: int, result: Path | None) -> Measured:
     run(work, program, *_made(_WARM_UP, dimensions))
     made = _made(samples, dimensions)
     clock = _Clock()
-    found = run(work, program, *made)
+    found = run(work, program, *made, whole=result is not None)
     measured = clock.stop()
-    np.save(result, found)
+    if result is not None:
+        np.save(result, found)
     return measured
 
 
@@ -221,7 +238,9 @@ def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return pool.submit(function, *arguments).result()
         except (BrokenProcessPool, MemoryError):
-            raise UserError("memory ran out while measuring: ask for fewer samples") from None
+            raise UserError(
+                "a measurement's process died, most likely for lack of memory: ask for fewer samples"
+            ) from None
 
 
 class _Clock:

@@ -13,13 +13,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from reid.features import JUNK, FeatureSet, check_fit, l2_normalized
+from reid.features import JUNK, FeatureSet, check_fit, l2_normalized, unit_length
 from reid.neighbors import MEMORY, Engine, nearest
 
 Scope = Literal["query", "gallery", "both", "joint"]
 
 _ROWS = 4096  # features summed at once
-_ROUNDING = 1e-6  # of a length in float32
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def centralize(
         raise ValueError(f"scope must be one of {', '.join(get_args(Scope))} and is {scope!r}")
     check_fit(query, gallery)
     sides = [query, gallery]
-    made = [_unit(side.features) for side in sides]
+    made = [unit_length(side.features) for side in sides]
     groups = {"query": [[0]], "gallery": [[1]], "both": [[0], [1]], "joint": [[0, 1]]}[scope]
     ends = [np.empty((0, 2), dtype=np.int64)]
     for group in groups:
@@ -139,14 +138,6 @@ def _drawn(features: np.ndarray, pairs: np.ndarray) -> np.ndarray:
         rows = slice(start, start + _ROWS)
         made[rows] = l2_normalized(features[rows] + takes[rows] @ features)
     return made
-
-
-def _unit(features: np.ndarray) -> np.ndarray:
-    """A copy of length 1. What is of length 1 already keeps its last bits: it is not normalised twice."""
-    lengths = np.sqrt(np.einsum("nd,nd->n", features, features))
-    if ((np.abs(lengths - 1) < _ROUNDING) | (lengths == 0)).all():
-        return features.copy()
-    return l2_normalized(features)
 
 
 def _with(one: FeatureSet, features: np.ndarray) -> FeatureSet:

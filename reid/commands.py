@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from reid.gather import Gathered
     from reid.metrics import AveragePrecision
     from reid.poses import Reduce
-    from reid.protocols import Protocol
 
 reid = typer.Typer(
     name="reid",
@@ -95,7 +94,7 @@ def centralize(
         float, typer.Option(help="Its share of the first distance.", min=0, max=1)
     ] = 0.3,
     ap: Annotated[str, typer.Option(help="Average precision: mean or trapezoid.")] = "mean",
-    memory: Annotated[int, typer.Option(help="MiB that distances held at once may take.", min=1)] = 256,
+    memory: Annotated[int, typer.Option(help="MiB that distances held at once may take.", min=1)] = 64,
     device: Device = "auto",
     cache: Cache = True,
     html: Annotated[
@@ -109,11 +108,10 @@ def centralize(
     """Make features better without training, by averaging mutual neighbours (NFC), and score before and after."""
     from reid.centralize import Scope
     from reid.experiment import Options, experiment
-    from reid.feature_files import read_about
-    from reid.features import FeatureError, read_npz
+    from reid.features import FeatureError
+    from reid.gather import read_gathered
     from reid.metrics import AveragePrecision
     from reid.poses import Reduce
-    from reid.protocols import MARKET
     from reid.report import sections
 
     choices = (("scope", scope, Scope), ("ap", ap, AveragePrecision), ("ipg-reduce", ipg_reduce, Reduce))
@@ -121,7 +119,8 @@ def centralize(
         if value not in get_args(allowed):
             raise UserError(f"--{name} is one of {', '.join(get_args(allowed))}, not '{value}'")
     if (dataset is None) == (features is None):
-        raise UserError("name a data set (reid centralize demo), or give --features FILE")
+        both = "" if dataset is None else ", not both"
+        raise UserError(f"name a data set (reid centralize demo), or give --features FILE{both}")
     if features is not None and ipg_root is not None:
         raise UserError("--ipg-root needs a data set: features say nothing of which crop is which")
     options = Options(
@@ -139,38 +138,33 @@ def centralize(
         memory=memory * 2**20,
     )
     form, console = form_of(json, csv, markdown), console_of(stderr=True)
-    gathered, fused, remarks, protocol = None, None, list[str](), MARKET
+    fused, told = None, list[str]()
     try:
         if features is not None:
-            query, gallery = read_npz(user_path(features))
-            about = read_about(user_path(features))
-            title = " · ".join(filter(None, [features.name, about.name, about.backbone]))
-            protocol = about.protocol
+            gathered = read_gathered(user_path(features))
         else:
             assert dataset is not None
             gathered, network = _gathered(dataset, root, backbone, weights, flip, device, cache)
-            query, gallery, protocol = gathered.query, gathered.gallery, gathered.protocol
-            title, remarks = f"{gathered.name} · {network.name}", gathered.remarks
             if ipg_root is not None:
                 fused, told = _fused(
                     gathered, user_path(ipg_root), network, flip, cache, eta, cast("Reduce", ipg_reduce)
                 )
-                remarks += told
         with console.status("searching") as status:
             result = experiment(
-                query,
-                gallery,
+                gathered.query,
+                gathered.gallery,
                 options,
-                protocol=protocol,
+                protocol=gathered.protocol,
                 fused=fused,
                 started=lambda stage: status.update(f"searching: {stage}"),
             )
+        title = " · ".join(filter(None, [gathered.name, gathered.backbone]))
+        found = sections(title, result, [*gathered.remarks, *told])
+        show(found, form)
+        if html is not None:
+            _write_page(html, title, found, result, gathered)
     except FeatureError as error:
         raise UserError(str(error)) from None
-    found = sections(title, result, remarks)
-    show(found, form)
-    if html is not None:
-        _write_page(html, title, found, result, protocol, gathered)
 
 
 @reid.command()
@@ -194,8 +188,8 @@ def extract(
         gathered.protocol,
         tuple(crop.id for crop in gathered.query_crops),
         tuple(crop.id for crop in gathered.gallery_crops),
-        tuple(crop.path for crop in gathered.query_crops),
-        tuple(crop.path for crop in gathered.gallery_crops),
+        tuple(crop.path.absolute() for crop in gathered.query_crops),
+        tuple(crop.path.absolute() for crop in gathered.gallery_crops),
     )
     save_npz(user_path(out), gathered.query, gathered.gallery, about)
     remark(*gathered.remarks)
@@ -292,7 +286,9 @@ def backbones() -> None:
 def bench(
     samples: Annotated[
         int,
-        typer.Option(help="Up to how many: 5000, 20000, 50000, 100000 are timed as far as that.", min=100),
+        typer.Option(
+            help="Up to how many: 5000, 10000, 20000, 50000, 100000 are timed as far as that.", min=100
+        ),
     ] = 5_000,
     work: Annotated[
         list[str] | None,
@@ -385,12 +381,17 @@ def _fused(
 
 
 def _query_index(gathered: Gathered, name: str) -> int:
-    from mpq.registry import suggestion
+    from difflib import get_close_matches
 
     ids = [crop.id for crop in gathered.query_crops]
     found = [i for i, one in enumerate(ids) if one == name or one.endswith(f"/{name}")]
     if not found:
-        raise UserError(f"{gathered.name} has no query '{name}'{suggestion(name, ids[:1000])}")
+        path = user_path(name).absolute()
+        found = [i for i, crop in enumerate(gathered.query_crops) if crop.path.absolute() == path]
+    if not found:
+        near = get_close_matches(name, ids[:1000], n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"its queries are called such as '{ids[0]}'"
+        raise UserError(f"{gathered.name} has no query '{name}'; {hint}")
     if len(found) > 1:
         raise UserError(
             f"'{name}' is {len(found)} queries of {gathered.name}: {ids[found[0]]}, {ids[found[1]]}, …"
@@ -403,8 +404,7 @@ def _write_page(
     title: str,
     found: list[Any],
     result: Experiment,
-    protocol: Protocol,
-    gathered: Gathered | None,
+    gathered: Gathered,
 ) -> None:
     """The tables, and what the features of the first trial look like before and after."""
     from dataclasses import replace
@@ -417,11 +417,12 @@ def _write_page(
     sets = {"before": result.first}
     if len(result.stages) > 1:
         sets["after"] = result.last
-    crops = None
-    if gathered is not None:
-        crops = gathered.of_first_trial
-    rule = replace(protocol, trials=())
-    retrievals = [evaluate(*pair, protocol=rule, ap=result.options.ap) for pair in sets.values()]
-    figures = search_figures(sets, rule=protocol.rule, crops=crops, retrievals=retrievals)
+    rule = replace(gathered.protocol, trials=())
+    options = result.options
+    retrievals = [
+        evaluate(*pair, protocol=rule, ap=options.ap, memory=options.memory) for pair in sets.values()
+    ]
+    crops = gathered.of_first_trial if gathered.query_crops else None
+    figures = search_figures(sets, rule=rule.rule, crops=crops, retrievals=retrievals)
     how = in_words(command(), environment())
     html.write(user_path(path), title, [replace(found[0], figures=figures), *found[1:]], how=how)

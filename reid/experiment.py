@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from reid.centralize import Centralized, Scope, centralize
-from reid.features import FeatureSet, l2_normalized
+from reid.features import FeatureSet
 from reid.metrics import Retrieval, evaluate, identity_density
 from reid.neighbors import MEMORY, distance_blocks
 from reid.protocols import MARKET, Protocol
 from reid.ranking import AveragePrecision
-from reid.rerank import expand_queries, k_reciprocal
+from reid.rerank import expand_queries, k_reciprocal_blocks
 
 Sets = tuple[FeatureSet, FeatureSet]
 """Query and gallery."""
@@ -189,14 +189,11 @@ class _Run:
             sets = self.change(len(self.densities), sets)
         self._first = self._first or sets
         self.densities.append(_density(*sets))
-        # Once more, as evaluate would: equal features must stay equally far, to the last bit.
-        features = l2_normalized(sets[0].features), l2_normalized(sets[1].features)
+        features = sets[0].features, sets[1].features
         if self.rerank:
-            return [
-                k_reciprocal(
-                    *features, k1=o.rerank_k1, k2=o.rerank_k2, lambda_value=o.rerank_lambda, memory=o.memory
-                )
-            ]
+            return k_reciprocal_blocks(
+                *features, k1=o.rerank_k1, k2=o.rerank_k2, lambda_value=o.rerank_lambda, memory=o.memory
+            )
         return (block.numpy() for _, block in distance_blocks(*features, memory=o.memory))
 
 

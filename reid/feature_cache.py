@@ -20,14 +20,13 @@ from typing import Any
 import numpy as np
 
 from mpq.errors import UserError
-from reid.feature_files import write_whole
+from mpq.files import write_whole
 
 FORMAT = 1
 """Of the files and of the way from a picture to a feature; another one makes older files unseen."""
 
 KEY = 32
 """Bytes of a crop's key, a sha256."""
-
 
 FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "machine-perceptual-quality" / "features"
 """Where features are kept unless told."""
@@ -45,7 +44,9 @@ class FeatureCache:
             if not said.exists():
                 write_whole(said, json.dumps(dict(identity), indent=1, sort_keys=True).encode())
         except OSError as error:
-            raise UserError(f"features cannot be kept in '{folder}': {error.strerror}") from None
+            raise UserError(
+                f"features cannot be kept in '{folder}': {error.strerror}; --no-cache does without"
+            ) from None
 
     def read(self) -> Iterator[tuple[list[bytes], np.ndarray]]:
         """Keys and features (n, D) float32 of each file, one at a time."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any, get_args
 import numpy as np
 
 from mpq.errors import UserError
+from mpq.files import write_whole
 from reid.features import FeatureError, FeatureSet, check_fit
 from reid.protocols import MARKET, Cmc, Protocol, Rule, Trial
 
@@ -97,20 +96,6 @@ def read_about(path: Path) -> About:
     )
 
 
-def write_whole(path: Path, data: bytes | memoryview) -> None:
-    """Writes beside and renames into place: a reader finds all of it or nothing. Raises OSError."""
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
-
-
 def _described(about: About, queries: int, items: int) -> dict[str, np.ndarray]:
     arrays = {
         "name": np.array(about.name),
@@ -144,5 +129,7 @@ def _trials(archive: Any, queries: int, items: int) -> tuple[Trial, ...]:
             raise FeatureError(f"the indices of its trials into the {key} are no indices")
         if len(indices) and indices.max() >= limit:
             raise FeatureError(f"a trial asks for {key} item {indices.max()} of {limit}")
+        if split and len(counts) != len(split[0]):
+            raise FeatureError(f"it has {len(split[0])} trials of queries and {len(counts)} of the gallery")
         split.append(np.split(indices.astype(np.int64), np.cumsum(counts)[:-1]))
     return tuple(Trial(asked, held) for asked, held in zip(*split, strict=True))

@@ -12,6 +12,10 @@ import numpy as np
 JUNK = -1
 """The identity of crops that show nobody in particular (Market-1501's −1): never a match."""
 
+_ROUNDING = 1e-6  # of a length in float32
+_VANISHES, _OVERFLOWS = 1e-10, 1e15
+"""Largest values of a row, in float32, beyond which its length may not be what it should."""
+
 _ARRAYS = ("feats", "pids", "camids", "is_query")
 _UNREADABLE = (
     OSError,
@@ -79,14 +83,29 @@ def read_npz(path: Path | str) -> tuple[FeatureSet, FeatureSet]:
 def l2_normalized(features: np.ndarray) -> np.ndarray:
     """(N, D) features -> float32 rows of Euclidean length 1; zero rows stay zero.
 
-    Rows are scaled by their largest value first, so lengths neither overflow nor vanish.
+    To the last bit what torch's ``normalize`` gives, as the published programs call it: where distances tie but
+    for rounding, as a zero query's do, ranks hang on it. Only where lengths would overflow or vanish, rows are
+    scaled by their largest value first.
     """
-    features = np.asarray(features, dtype=np.float32)
-    largest = np.maximum(features.max(axis=1, keepdims=True), -features.min(axis=1, keepdims=True))
-    scaled = features / np.where(largest > 0, largest, 1)
-    length = np.sqrt(np.einsum("nd,nd->n", scaled, scaled))[:, None]
-    scaled /= np.where(length > 0, length, 1)
-    return scaled
+    import torch
+
+    features = np.ascontiguousarray(features, dtype=np.float32)
+    unit = torch.nn.functional.normalize(torch.from_numpy(features)).numpy()
+    largest = np.maximum(features.max(axis=1), -features.min(axis=1))
+    odd = np.flatnonzero((largest > 0) & ((largest < _VANISHES) | (largest > _OVERFLOWS)))
+    if len(odd):
+        scaled = torch.from_numpy(features[odd] / largest[odd, None])
+        unit[odd] = torch.nn.functional.normalize(scaled).numpy()
+    return unit
+
+
+def unit_length(features: np.ndarray) -> np.ndarray:
+    """A copy of length 1. What is of length 1 already keeps its last bits: it is not normalised twice."""
+    # summed in double precision: a float32 sum of squares of hundreds of values is off by more than the rounding
+    lengths = np.sqrt(np.einsum("nd,nd->n", features, features, dtype=np.float64))
+    if ((np.abs(lengths - 1) < _ROUNDING) | (lengths == 0)).all():
+        return np.array(features, dtype=np.float32)
+    return l2_normalized(features)
 
 
 def check_fit(query: FeatureSet, gallery: FeatureSet) -> None:

@@ -12,7 +12,8 @@ from mpq.errors import UserError
 from reid.backbones.base import Backbone
 from reid.datasets.base import Crop, ReidDataset
 from reid.extract import extract
-from reid.features import JUNK, FeatureSet
+from reid.feature_files import read_about
+from reid.features import JUNK, FeatureSet, read_npz
 from reid.protocols import Protocol, Trial
 
 EXAMPLES = 3
@@ -21,10 +22,12 @@ EXAMPLES = 3
 
 @dataclass(frozen=True)
 class Gathered:
-    """query, gallery: features of query_crops and gallery_crops, without junk and what cannot be read; the
-    protocol's trials index into those. remarks: on the data set and on what was left out."""
+    """query, gallery: features of query_crops and gallery_crops, without what cannot be read; the protocol's trials
+    index into those. Crops are empty where a file of features does not tell them. backbone: what made the features,
+    "" where that is not known. remarks: on the data set and on what was left out."""
 
     name: str
+    backbone: str
     query: FeatureSet
     gallery: FeatureSet
     query_crops: tuple[Crop, ...]
@@ -34,11 +37,14 @@ class Gathered:
 
     @property
     def of_first_trial(self) -> tuple[list[Crop], list[Crop]]:
-        """The crops that the protocol's first trial asks and searches; all where it has none."""
-        if not self.protocol.trials:
-            return list(self.query_crops), list(self.gallery_crops)
-        trial = self.protocol.trials[0]
-        return [self.query_crops[i] for i in trial.query], [self.gallery_crops[i] for i in trial.gallery]
+        """The crops, without junk, that the first trial with anything in it asks and searches; all without trials."""
+        everything = Trial(np.arange(len(self.query_crops)), np.arange(len(self.gallery_crops)))
+        for trial in self.protocol.trials or (everything,):
+            asked = [crop for i in trial.query if (crop := self.query_crops[i]).pid != JUNK]
+            held = [crop for i in trial.gallery if (crop := self.gallery_crops[i]).pid != JUNK]
+            if asked and held:
+                return asked, held
+        return [], []
 
 
 def gather(
@@ -73,7 +79,34 @@ def gather(
     in_gallery = np.array([crop.pid != JUNK for crop in dataset.gallery])
     in_gallery[in_gallery] = there[count:]
     protocol = _reindexed(dataset.protocol, there[:count], in_gallery)
-    return Gathered(dataset.name, query, gallery, query_crops, gallery_crops, protocol, remarks)
+    return Gathered(
+        dataset.name, backbone.name, query, gallery, query_crops, gallery_crops, protocol, remarks
+    )
+
+
+def read_gathered(path: Path) -> Gathered:
+    """What ``reid extract`` or anybody else wrote: see ``read_npz`` and ``read_about``. Raises FeatureError.
+
+    Where a query is of identity 0, that is a person like any other, as in a folder of one's own.
+    """
+    query, gallery = read_npz(path)
+    about = read_about(path)
+    remarks = []
+    if (query.pids == 0).any():
+        free = 1 + int(max(query.pids.max(), gallery.pids.max()))
+        query, gallery = (
+            replace(one, pids=np.where(one.pids == 0, free, one.pids)) for one in (query, gallery)
+        )
+        remarks.append(f"Queries are of identity 0: here 0 is a person, called {free}, and no distractor.")
+    sides = ((query, about.query_ids, about.query_paths), (gallery, about.gallery_ids, about.gallery_paths))
+    crops = [
+        tuple(map(Crop, ids or map(str, paths), paths, one.pids.tolist(), one.camids.tolist()))
+        if paths
+        else ()
+        for one, ids, paths in sides
+    ]
+    name = " · ".join(filter(None, [path.name, about.name]))
+    return Gathered(name, about.backbone, query, gallery, crops[0], crops[1], about.protocol, remarks)
 
 
 def labelled(features: np.ndarray, crops: Sequence[Crop]) -> FeatureSet:

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reid.features import JUNK, FeatureError, FeatureSet, check_fit, checked_features, l2_normalized
+from reid.features import (
+    JUNK,
+    FeatureError,
+    FeatureSet,
+    check_fit,
+    checked_features,
+    l2_normalized,
+    unit_length,
+)
 from reid.neighbors import MEMORY, distance_blocks
 from reid.protocols import MARKET, Protocol, Rule, Trial
 from reid.ranking import AveragePrecision, Ties, average_precision, first_identity_rank, match_ranks
@@ -149,7 +157,7 @@ def _taken(one: FeatureSet, rows: np.ndarray, normalize: bool) -> FeatureSet:
     features = np.empty((len(rows), one.features.shape[1]), dtype=np.float32)
     for start in range(0, len(rows), _ROWS):  # piece by piece: one copy, not two
         piece = one.features[rows[start : start + _ROWS]]
-        features[start : start + _ROWS] = l2_normalized(piece) if normalize else piece
+        features[start : start + _ROWS] = unit_length(piece) if normalize else piece
     return FeatureSet(features, one.pids[rows], one.camids[rows])
 
 

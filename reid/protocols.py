@@ -28,7 +28,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Protocol:
-    """trials: none means one, of everything. A score is the mean over trials of each query's own."""
+    """trials: none means one, of everything. A score is the mean over trials of each trial's mean."""
 
     rule: Rule = "same-camera"
     cmc: Cmc = "images"

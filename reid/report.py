@@ -51,10 +51,11 @@ def _headline(title: str, result: Experiment, remarks: list[str]) -> Section:
     first, last = (100 * compared["mAP"][key].value for key in ("before", "after"))
     answer = f"mAP is {first:.2f} %."
     if not alone:
-        verb = "rises" if last >= first else "falls"
-        answer = (
-            f"mAP {verb} by {abs(last - first):.2f} points, from {first:.2f} to {last:.2f} %: {after.name}."
-        )
+        gained = last - first
+        answer = f"mAP {'rises' if gained > 0 else 'falls'} by {abs(gained):.2f} points, from {first:.2f} to {last:.2f} %"
+        if abs(gained) < 0.005:
+            answer = f"mAP stays at {first:.2f} %"
+        answer += f": {after.name}."
     return Section(
         f"{title} · {len(before.retrieval.queries)} queries · {len(result.first[1])} in the gallery",
         answer,
@@ -64,9 +65,8 @@ def _headline(title: str, result: Experiment, remarks: list[str]) -> Section:
             *_pairs(result),
             "Intervals: bootstrap over queries, the change paired.",
             *(
-                [f"{left_out} queries have no match that they may find and are in no score."]
-                if left_out
-                else []
+                [f"Queries without a match that they may find, which are in no score: {left_out}."]
+                * (left_out > 0)
             ),
         ],
         data=data,

@@ -11,14 +11,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
+from mpq.audio import AudioSample
 from mpq.errors import UserError
 from mpq.registry import codecs as registry
 from mpq.registry import suggestion
 from mpq.samples import ImageSample
 
 Value = int | float | str
+
+Kind = Literal["image", "audio"]
+"""Of samples."""
+
+KINDS: dict[Kind, str] = {"image": "pictures", "audio": "sound"}
+"""What kinds of samples are called."""
+
+Sample = TypeVar("Sample", bound=ImageSample | AudioSample)
 
 
 class CodecError(Exception):
@@ -42,7 +51,7 @@ class Bitstream:
 
 
 @dataclass(frozen=True)
-class Transmission:
+class Transmission(Generic[Sample]):
     """A sample's way through a codec: what was sent, what came out, and how long it took.
 
     decoded_from: "bitstream" where the decoder really ran; "encoder" where the encoder handed over the
@@ -50,7 +59,7 @@ class Transmission:
     """
 
     bitstream: Bitstream
-    decoded: ImageSample
+    decoded: Sample
     encode_ms: float
     decode_ms: float
     decoded_from: str = "bitstream"
@@ -96,15 +105,16 @@ class Parameter:
         return kind
 
 
-class Codec(ABC):
+class Codec(ABC, Generic[Sample]):
     """A lossy coder at one setting. Subclasses are pure: no state changes between calls.
 
-    name: as spelled in specs. extension: of a bitstream's file. ladder: the settings that the bare name
+    name: as spelled in specs. takes: the kinds of samples that it codes. extension: of a bitstream's file. ladder: the settings that the bare name
     stands for, cheapest first.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    takes: ClassVar[tuple[Kind, ...]] = ("image",)
     extension: ClassVar[str]
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     ladder: ClassVar[str] = ""
@@ -118,11 +128,11 @@ class Codec(ABC):
         self._given = [p.name for p in self.parameters if p.name in values]
 
     @abstractmethod
-    def encode(self, sample: ImageSample) -> Bitstream:
+    def encode(self, sample: Sample) -> Bitstream:
         """Raises CodecError for a sample that the format cannot hold."""
 
     @abstractmethod
-    def decode(self, data: bytes) -> ImageSample:
+    def decode(self, data: bytes) -> Sample:
         """Raises CodecError for bytes that are not a whole bitstream of this codec."""
 
     @property
@@ -140,23 +150,20 @@ class Codec(ABC):
         """What keeps some of the bare name's settings from running here and now; None where all can."""
         return cls.unavailable()
 
-    def transmit(self, sample: ImageSample) -> Transmission:
+    def transmit(self, sample: Sample) -> Transmission[Sample]:
         """Encodes and decodes, on the clock. Raises CodecError."""
         start = time.perf_counter()
         bitstream = self.encode(sample)
         encoded = time.perf_counter()
         decoded = self.decode(bitstream.data)
         done = time.perf_counter()
-        if decoded.pixels.shape != sample.pixels.shape:
-            raise CodecError(
-                f"{self.spec} decoded {sample.width} × {sample.height} pixels "
-                f"to {decoded.width} × {decoded.height}"
-            )
+        if decoded.extent != sample.extent:
+            raise CodecError(f"{self.spec} decoded {sample.extent} to {decoded.extent}")
         return Transmission(bitstream, decoded, 1e3 * (encoded - start), 1e3 * (done - encoded))
 
-    def transmit_all(self, samples: list[ImageSample]) -> list[Transmission | CodecError]:
+    def transmit_all(self, samples: list[Sample]) -> list[Transmission[Sample] | CodecError]:
         """Many samples at once, for codecs that can share work between them. A failure is that sample's alone."""
-        results: list[Transmission | CodecError] = []
+        results: list[Transmission[Sample] | CodecError] = []
         for sample in samples:
             try:
                 results.append(self.transmit(sample))
@@ -233,10 +240,13 @@ class Asked:
     lacking: list[str]
 
 
-def ready_codecs(specs: Sequence[str], weights: Mapping[str, Path] = MappingProxyType({})) -> Asked:
+def ready_codecs(
+    specs: Sequence[str], weights: Mapping[str, Path] = MappingProxyType({}), kind: Kind | None = None
+) -> Asked:
     """Parses specs and makes sure that what they need is at hand.
 
-    weights: spec -> file. Raises UserError for a wrong spec, and where nothing at all can run.
+    weights: spec -> file. kind: of the samples to be coded, where it is known. Raises UserError for a wrong spec,
+    for a codec of other samples, and where nothing at all can run.
     """
     asked = Asked([], [], [])
     lacking: dict[str, list[str]] = {}
@@ -244,7 +254,11 @@ def ready_codecs(specs: Sequence[str], weights: Mapping[str, Path] = MappingProx
         other = registry.get(spec).instead() if ":" not in spec and spec not in weights else None
         if other is not None:
             asked.notes.append(other[1])
-        for codec in parse_codec(other[0] if other else spec, weights.get(spec)):
+        settings = parse_codec(other[0] if other else spec, weights.get(spec))
+        takes = settings[0].takes
+        if kind is not None and kind not in takes:
+            raise UserError(f"{settings[0].name} codes {KINDS[takes[0]]}; these samples are {KINDS[kind]}")
+        for codec in settings:
             try:
                 asked.notes.extend(codec.prepare())
                 asked.codecs.append(codec)

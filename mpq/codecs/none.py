@@ -11,6 +11,7 @@ class NoCodec(Codec):
 
     name = "none"
     summary = "the original file as it is stored: the baseline, always in the plan"
+    takes = ("image", "audio")
     extension = ".original"
     version = "1"
 

@@ -21,7 +21,7 @@ from mpq.weights.sources import load_strictly
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "mean-scale-hyperprior": {"N": 64, "M": 96},
-    "hific": {"base": 24, "latent": 96, "hyper": 64, "blocks": 1, "normalisation": "gdn"},
+    "hific": {"base": 16, "latent": 96, "hyper": 64, "blocks": 2, "normalisation": "gdn"},
 }
 """Name -> the sizes that training takes unless told: small ones, that a CPU can train and run."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from mpq.codecs.base import Kind
 from mpq.datasets.base import Dataset
 
 if TYPE_CHECKING:
@@ -58,11 +59,12 @@ class View:
 class Task(ABC):
     """Holds nothing, so it travels to workers by itself.
 
-    scores: the first that a group has is what it is judged by. noun: one of what the scores are means over.
+    samples: their kind. scores: the first that a group has is what it is judged by. noun: one of what the scores are means over.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    samples: ClassVar[Kind] = "image"
     noun: ClassVar[str] = "answer"
     scores: ClassVar[tuple[Score, ...]]
     data: ClassVar[str]

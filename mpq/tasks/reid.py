@@ -6,6 +6,7 @@ Rows keep features, because the score is the whole set's: views search with them
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mpq.plan import Plan
     from reid.backbones.base import Backbone
     from reid.features import FeatureSet
+    from reid.metrics import Retrieval
     from reid.protocols import Protocol
 
 K1 = K2 = 2
@@ -147,7 +149,10 @@ class Reidentification(Task):
 
     def fields(self, answer: np.ndarray, target: dict[str, Any], original: np.ndarray) -> dict[str, Any]:
         lengths = float(np.linalg.norm(answer)) * float(np.linalg.norm(original))
-        cosine = float(answer @ original) / lengths if lengths > 0 else float(not lengths)
+        # A zero has no direction: it has drifted from all but another zero.
+        cosine = (
+            float(answer @ original) / lengths if lengths > 0 else float(not (answer.any() or original.any()))
+        )
         return {"feature": answer.astype("<f4").tobytes(), "drift": max(0.0, 1 - cosine)}
 
     def identity(self, dataset: Dataset) -> dict[str, Any]:
@@ -214,21 +219,21 @@ def _view(title: str, cells: Cells, halves: list[tuple[_Half, _Half]], coded: tu
     values, counted = [], []
     raw: np.ndarray | None = None
     for (identity, table), pair in zip(cells, halves, strict=True):
+        own = np.array([role in coded for role in table.column("role").to_pylist()])
         scored = _scores(table.num_rows, *pair, identity["task"])
-        scored["drift"] = column(table, "drift")
+        scored["drift"] = np.where(own, column(table, "drift"), np.nan)
         baseline = identity["codec"]["name"] == "none"
         raw = scored["ap"] if baseline else raw
         if raw is not None:
             scored["won_back"] = scored["ap_nfc"] - raw
         values.append(scored)
-        counted.append(np.array([role in coded for role in table.column("role").to_pylist()]))
+        counted.append(own)
     return View(title, values, counted)
 
 
 def _scores(samples: int, query: _Half, gallery: _Half, task: dict[str, Any]) -> dict[str, np.ndarray]:
     """(samples,) values by score, NaN where a crop has none: a gallery's, or a query with nothing to find."""
     from reid.features import FeatureError
-    from reid.metrics import evaluate, identity_density
 
     names = ("ap", "rank1", "ap_nfc", "rank1_nfc", "id2", "id2_nfc")
     values = {name: np.full(samples, np.nan) for name in names}
@@ -236,22 +241,73 @@ def _scores(samples: int, query: _Half, gallery: _Half, task: dict[str, Any]) ->
         return values
     protocol = _protocol(task, query.order, gallery.order)
     for suffix in ("", "_nfc"):
-        q, g = (half.centralised if suffix else half.found for half in (query, gallery))
+        search = _Search(samples, query, gallery, centralised=bool(suffix))
+        try:
+            found = search.trials(protocol) if protocol.trials else search.everything(protocol)
+        except FeatureError:  # no query has a match: there is nothing to score
+            found = None
+        values["id2" + suffix] = search.density
+        if found is not None:
+            values["ap" + suffix][query.rows[found.queries]] = found.average_precision
+            values["rank1" + suffix][query.rows[found.queries]] = found.found(1)
+    return values
+
+
+class _Search:
+    """One way to search, centralised or not. density: (samples,) of ID², NaN of crops that are nobody or not there;
+    of several trials the mean over those that hold the crop."""
+
+    def __init__(self, samples: int, query: _Half, gallery: _Half, *, centralised: bool) -> None:
+        self.query, self.gallery, self.centralised = query, gallery, centralised
+        self._sums, self._times = np.zeros(samples), np.zeros(samples)
+
+    @property
+    def density(self) -> np.ndarray:
+        return np.where(self._times > 0, self._sums / np.maximum(self._times, 1), np.nan)
+
+    def everything(self, protocol: Protocol) -> Retrieval:
+        """Raises FeatureError where no query has a match."""
+        from reid.metrics import evaluate
+
+        q, g = (half.centralised if self.centralised else half.found for half in (self.query, self.gallery))
         assert q is not None
         assert g is not None
-        rows = np.concatenate([query.rows, gallery.rows])
-        pids = np.concatenate([q.pids, g.pids])
+        self._add(q, g, self.query.rows, self.gallery.rows)
+        return evaluate(q, g, protocol=protocol)
+
+    def trials(self, protocol: Protocol) -> Retrieval:
+        """A trial is centralised by itself: over a whole gallery it would meet crops that it never draws."""
+        from reid.centralize import centralize
+        from reid.features import JUNK
+        from reid.metrics import evaluate
+        from reid.neighbors import distance_blocks
+
+        q, g = self.query.found, self.gallery.found
+        assert q is not None
+        assert g is not None
+        asked = [(trial.query[q.pids[trial.query] != JUNK], trial.gallery) for trial in protocol.trials]
+        searched = iter([pair for pair in asked if all(map(len, pair))])  # as evaluate leaves them out
+
+        def search(queries: FeatureSet, items: FeatureSet) -> Iterable[np.ndarray]:
+            rows, held = next(searched)
+            if self.centralised:
+                made = centralize(queries, items, k1=K1, k2=K2)
+                queries, items = made.query, made.gallery
+            self._add(queries, items, self.query.rows[rows], self.gallery.rows[held])
+            return (block.numpy() for _, block in distance_blocks(queries.features, items.features))
+
+        return evaluate(q, g, protocol=protocol, search=search)
+
+    def _add(self, query: FeatureSet, gallery: FeatureSet, *rows: np.ndarray) -> None:
+        from reid.metrics import identity_density
+
+        pids = np.concatenate([query.pids, gallery.pids])
         somebody = pids > 0
         if somebody.any():
-            density = identity_density(np.concatenate([q.features, g.features])[somebody], pids[somebody])
-            values["id2" + suffix][rows[somebody]] = density
-        try:
-            found = evaluate(q, g, protocol=protocol)
-        except FeatureError:  # no query has a match: there is nothing to score
-            continue
-        values["ap" + suffix][query.rows[found.queries]] = found.average_precision
-        values["rank1" + suffix][query.rows[found.queries]] = found.found(1)
-    return values
+            own = np.concatenate(rows)[somebody]
+            features = np.concatenate([query.features, gallery.features])[somebody]
+            self._sums[own] += identity_density(features, pids[somebody])
+            self._times[own] += 1
 
 
 def _protocol(task: dict[str, Any], query: np.ndarray, gallery: np.ndarray) -> Protocol:
@@ -267,10 +323,11 @@ def _protocol(task: dict[str, Any], query: np.ndarray, gallery: np.ndarray) -> P
 
 
 def _spec(data: str) -> tuple[str, Path | None]:
-    """``demo``, ``market1501:DIR``, ``sysu-mm01:indoor:DIR``, or a folder in Market-1501's naming or with a manifest."""
-    folder = user_path(data)
-    if folder.exists():
-        return "folder", folder
+    """``demo``, ``market1501:DIR``, ``sysu-mm01:indoor:DIR``, or a path: of a folder in Market-1501's naming, or of
+    a manifest or the folder that it lies in."""
+    path = user_path(data)
+    if path.exists():
+        return "manifest" if path.is_file() or (path / "manifest.csv").is_file() else "folder", path
     spec, _, root = data.rpartition(":")
     if spec and user_path(root).exists():
         return spec, user_path(root)

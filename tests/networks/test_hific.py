@@ -50,7 +50,9 @@ ARGS: dict[str, Any] = {
     "lambda_schedule": {"vals": [2.0, 1.0], "steps": [50000]},
     "warmstart_ckpt": None,
 }
-FAMILIES = ["msillm", "tan-gaussian", "tan-logistic", "tan-signed"]
+PUBLISHED = ["msillm", "tan-gaussian", "tan-logistic", "tan-signed"]
+FAMILIES = [*PUBLISHED, "gdn"]
+"""The published ones, and the one that is trained here."""
 
 
 class Names(dict[str, Tensor]):
@@ -171,6 +173,9 @@ def tan_tensors(*, elsewhere: bool = True) -> Names:
 
 
 def network_of(family: str) -> HiFiC:
+    if family == "gdn":
+        torch.manual_seed(0)
+        return HiFiC(Shape(**SMALL, normalisation="gdn")).eval().requires_grad_(False)
     if family == "msillm":
         return from_msillm(msillm_tensors(), FILE)
     arguments = ARGS | {
@@ -296,6 +301,17 @@ def test_channel_norm_by_hand() -> None:
     assert out.tolist() == pytest.approx([-2 / spread, -2 / spread, 5.0, 3 / spread], abs=1e-6)
 
 
+def test_gdn_keeps_the_contrast_that_channel_norm_takes_away() -> None:
+    """Behind the first convolution (without its bias), twice the contrast is the same to ChannelNorm."""
+    for normalisation, keeps in (("channel", False), ("gdn", True)):
+        torch.manual_seed(0)
+        first = torch.nn.Sequential(*list(HiFiC(Shape(**SMALL, normalisation=normalisation)).encoder)[:2])
+        torch.nn.init.zeros_(first[0].bias)
+        x = 100 * _picture(16, 16)
+        once, twice = first(x), first(2 * x)
+        assert torch.allclose(once, twice, atol=1e-3) is not keeps
+
+
 def test_padding_mirrors_without_the_edge_where_it_can_and_else_repeats_it() -> None:
     x = torch.arange(12.0).view(1, 1, 3, 4)
     expected = np.pad(x[0, 0].numpy(), ((1, 2), (3, 0)), mode="reflect")
@@ -305,7 +321,9 @@ def test_padding_mirrors_without_the_edge_where_it_can_and_else_repeats_it() -> 
     assert to_multiple(x, 1) is x
 
 
-@pytest.mark.parametrize("choice", [{"padding": "circular"}, {"likelihood": "student"}])
+@pytest.mark.parametrize(
+    "choice", [{"padding": "circular"}, {"likelihood": "student"}, {"normalisation": "batch"}]
+)
 def test_a_shape_that_there_is_not_is_refused(choice: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=" or "):
         Shape(**choice)
@@ -346,7 +364,7 @@ def test_arguments_of_before_there_was_a_choice_are_those_of_the_published_files
     assert from_tan(tan_tensors(elsewhere=False), short, FILE).shape.blocks == BLOCKS
 
 
-@pytest.mark.parametrize("family", ["msillm", "tan-logistic"])
+@pytest.mark.parametrize("family", ["msillm", "tan-logistic", "gdn"])
 def test_what_this_suite_writes_of_a_network_it_reads_again(tmp_path: Path, family: str) -> None:
     network = network_of(family)
     network.update()

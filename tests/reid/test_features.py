@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from reid.features import FeatureError, FeatureSet, l2_normalized, read_npz
 
@@ -135,3 +136,14 @@ def test_normalising_leaves_what_it_was_given() -> None:
     given = np.full((2, 2), 5, dtype=np.float32)
     l2_normalized(given)
     assert (given == 5).all()
+
+
+def test_normalising_is_torchs_to_the_last_bit() -> None:
+    """What the published programs call; but rows that it makes infinite or leaves short have length 1 here."""
+    rows = (np.random.default_rng(0).normal(size=(50, 768)) * 37).astype(np.float32)
+    expected = torch.nn.functional.normalize(torch.from_numpy(rows)).numpy()
+    np.testing.assert_array_equal(l2_normalized(rows), expected)
+    for scale in (1e30, 1e-30):
+        made = l2_normalized(np.concatenate([rows[:1] * np.float32(scale), rows[1:2]]))
+        np.testing.assert_allclose(made, expected[:2], atol=1e-6)
+        np.testing.assert_array_equal(made[1], expected[1])

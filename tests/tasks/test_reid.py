@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -19,8 +20,10 @@ from mpq.tasks.reid import Reidentification
 from reid.backbones.base import load_backbone
 from reid.centralize import centralize
 from reid.datasets.base import read_reid
+from reid.experiment import Options, experiment
 from reid.features import FeatureSet
 from reid.metrics import evaluate
+from reid.protocols import Protocol, Trial
 from tests.conftest import one_sentence
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -139,3 +142,78 @@ def test_an_unknown_task_is_one_sentence(mpq) -> None:
 
 def test_a_folder_that_is_no_data_set_is_one_sentence(mpq, tmp_path: Path) -> None:
     assert str(tmp_path) in one_sentence(mpq("sweep", "--task", "reid", "--data", tmp_path))
+
+
+def _cell(codec: str, query: FeatureSet, gallery: FeatureSet, task: dict) -> tuple[dict, pa.Table]:
+    """A cell as a store gives it back. Every gallery crop has drifted by 0.2, every query by 0.4."""
+    roles = ["query"] * len(query) + ["gallery"] * len(gallery)
+    rows = {
+        "role": roles,
+        "feature": [f.tobytes() for f in np.concatenate([query.features, gallery.features])],
+        "pid": np.concatenate([query.pids, gallery.pids]),
+        "camid": np.concatenate([query.camids, gallery.camids]),
+        "drift": [0.4 if role == "query" else 0.2 for role in roles],
+    }
+    return {"codec": {"name": codec}, "task": task}, pa.table(rows)
+
+
+def _people() -> tuple[FeatureSet, FeatureSet]:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(12, 16))
+    halves = []
+    for cameras in (range(1, 3), range(3, 9)):
+        pids, camids = (a.ravel() for a in np.meshgrid(np.arange(1, 13), list(cameras), indexing="ij"))
+        features = centres[pids - 1] + 0.9 * rng.normal(size=(len(pids), 16))
+        halves.append(FeatureSet(features.astype(np.float32), pids, camids))
+    return halves[0], halves[1]
+
+
+def test_each_trial_is_centralised_by_itself() -> None:
+    """As reid centralize does it: over the whole gallery a trial would meet crops that it never draws."""
+    query, gallery = _people()
+    trials = tuple(Trial(np.arange(len(query)), np.arange(s, len(gallery), 3)) for s in range(3))
+    expected = experiment(query, gallery, Options(), protocol=Protocol(trials=trials))
+    listed = [{"query": t.query.tolist(), "gallery": t.gallery.tolist()} for t in trials]
+    task = {"rule": "same-camera", "cmc": "images", "trials": listed}
+    (values,) = Reidentification().views([_cell("none", query, gallery, task)])[0].values
+    assert np.nanmean(values["ap"]) == pytest.approx(expected.before.retrieval.mean_average_precision)
+    assert np.nanmean(values["ap_nfc"]) == pytest.approx(expected.after.retrieval.mean_average_precision)
+    of_gallery = np.concatenate([made.gallery.features for made in expected.centralized])
+    assert len(of_gallery) == len(gallery)
+    assert np.isfinite(values["id2_nfc"]).all()
+    assert np.nanmean(values["id2_nfc"]) < np.nanmean(values["id2"])
+
+
+def test_a_junk_query_takes_no_part_in_a_trial() -> None:
+    query, gallery = _people()
+    junk = FeatureSet(query.features, np.where(query.pids == 1, -1, query.pids), query.camids)
+    trials = [{"query": list(range(len(query))), "gallery": list(range(len(gallery)))}]
+    task = {"rule": "same-camera", "cmc": "images", "trials": trials}
+    (values,) = Reidentification().views([_cell("none", junk, gallery, task)])[0].values
+    assert np.isnan(values["ap"][:2]).all()
+    assert np.isfinite(values["ap"][2 : len(query)]).all()
+
+
+def test_what_is_not_coded_in_a_view_has_not_drifted_in_it() -> None:
+    query, gallery = _people()
+    task = {"rule": "same-camera", "cmc": "images", "trials": []}
+    both, archive = Reidentification().views([_cell(c, query, gallery, task) for c in ("none", "jpeg")])
+    assert np.nanmean(archive.values[1]["drift"]) == pytest.approx(0.2)
+    assert 0.2 < np.nanmean(both.values[1]["drift"]) < 0.4
+
+
+def test_a_zero_has_drifted_from_all_but_a_zero() -> None:
+    zero, other = np.zeros(4, np.float32), np.ones(4, np.float32)
+    fields = Reidentification().fields
+    assert fields(zero, {}, other)["drift"] == 1
+    assert fields(zero, {}, zero)["drift"] == 0
+
+
+def test_a_manifest_is_known_by_its_file(tmp_path: Path) -> None:
+    rows = ["path,id,role"]
+    for name, role in (("a.png", "query"), ("b.png", "gallery")):
+        Image.new("RGB", (8, 16)).save(tmp_path / name)
+        rows.append(f"{name},7,{role}")
+    (tmp_path / "manifest.csv").write_text("\n".join(rows))
+    for data in (tmp_path, tmp_path / "manifest.csv"):
+        assert len(Reidentification().read(Plan(task="reid", data=str(data))).sources) == 2

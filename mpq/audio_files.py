@@ -1,0 +1,135 @@
+"""What sound files say of their own length: LAME's tag, the end of an Ogg stream, the size of a RIFF file.
+
+They read and mend structure only; FFmpeg decodes.
+"""
+
+from __future__ import annotations
+
+import io
+import wave
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+_TAG_CRC = 34
+"""Of LAME's tag: where its own CRC stands."""
+
+
+@dataclass(frozen=True)
+class LameTag:
+    """The first frame of an MP3 file, which holds no sound but says how much the others hold.
+
+    position: of LAME's part in the file. frame: of the frame. frames: those that hold sound. delay, padding:
+    samples at the start and the end that are the encoder's, not the sound's. frame_samples: 1152 or 576.
+    """
+
+    position: int
+    frame: int
+    frames: int
+    frame_samples: int
+    delay: int
+    padding: int
+
+    @property
+    def length(self) -> int:
+        """Samples of one channel."""
+        return self.frames * self.frame_samples - self.delay - self.padding
+
+
+def lame_tag(data: bytes) -> LameTag | None:
+    """The tag of an MP3 file (as LAME and FFmpeg write it, with all of Xing's fields), None where there is none."""
+    start = 0
+    if data[:3] == b"ID3" and len(data) > 10:  # ID3v2: its size in four times seven bits
+        start = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
+    head = data[start : start + 4]
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return None
+    first, mono = head[1] >> 3 & 3 == 3, head[3] >> 6 == 3  # MPEG-1, or 2 and 2.5
+    xing = start + 4 + ((17 if mono else 32) if first else (9 if mono else 17))
+    position = xing + 120
+    if data[xing : xing + 4] not in (b"Xing", b"Info") or data[xing + 7] != 15:
+        return None
+    if len(data) < position + _TAG_CRC + 2:
+        return None
+    delays = int.from_bytes(data[position + 21 : position + 24], "big")
+    frames = int.from_bytes(data[xing + 8 : xing + 12], "big")
+    return LameTag(position, start, frames, 1152 if first else 576, delays >> 12, delays & 0xFFF)
+
+
+def with_length(data: bytes, length: int) -> bytes:
+    """An MP3 file whose tag says how long the sound is.
+
+    FFmpeg writes a padding of at most a frame and a bit, and where the last frame is nearly empty it is longer:
+    the file would then say up to 46 samples too many.
+    """
+    tag = lame_tag(data)
+    if tag is None or tag.length == length:
+        return data
+    padding = tag.frames * tag.frame_samples - tag.delay - length
+    if not 0 <= padding < 4096:
+        return data
+    file = bytearray(data)
+    file[tag.position + 21 : tag.position + 24] = (tag.delay << 12 | padding).to_bytes(3, "big")
+    crc = slice(tag.position + _TAG_CRC, tag.position + _TAG_CRC + 2)
+    file[crc] = bytes(2)  # it covers the frame's first 190 bytes, itself where it is among them
+    file[crc] = _crc16(bytes(file[tag.frame : tag.frame + 190])).to_bytes(2, "big")
+    return bytes(file)
+
+
+def _crc16(data: bytes) -> int:
+    """CRC-16/ARC."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
+    return crc
+
+
+def ogg_ends(data: bytes) -> bool:
+    """Whether an Ogg file's last page is whole and is its stream's last (RFC 3533, section 6)."""
+    page = data.rfind(b"OggS")
+    if page < 0 or len(data) < page + 27:
+        return False
+    lacing = data[page + 27 : page + 27 + data[page + 26]]
+    return bool(data[page + 5] & 4) and len(data) == page + 27 + data[page + 26] + sum(lacing)
+
+
+def with_serial(data: bytes, serial: int) -> bytes:
+    """An Ogg file whose stream has this serial number instead of the one that its writer drew."""
+    file, page = bytearray(data), 0
+    while page + 27 <= len(data):
+        count = data[page + 26]
+        end = page + 27 + count + sum(data[page + 27 : page + 27 + count])
+        file[page + 14 : page + 18] = serial.to_bytes(4, "little")
+        file[page + 22 : page + 26] = bytes(4)
+        file[page + 22 : page + 26] = _ogg_crc(bytes(file[page:end])).to_bytes(4, "little")
+        page = end
+    return bytes(file)
+
+
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+def _ogg_crc(data: bytes) -> int:
+    """Ogg's CRC has zlib's polynomial the other way round, starts at 0 and is not inverted at the end."""
+    crc = zlib.crc32(data.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{crc:032b}"[::-1], 2)
+
+
+def told_size(data: bytes) -> int | None:
+    """Bytes that a RIFF (WAV) file says it has; None for other files, and where its writer could not know."""
+    size = int.from_bytes(data[4:8], "little")
+    return size + 8 if data[:4] == b"RIFF" and 0 < size < 0x7FFFF000 else None
+
+
+def wav(samples: np.ndarray, rate: int) -> bytes:
+    """(channels, n) float32 as a 16-bit WAV file; what is beyond full scale is clipped."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(len(samples))
+        writer.setsampwidth(2)
+        writer.setframerate(rate)
+        writer.writeframes(np.clip(np.rint(samples.T * 32768), -32768, 32767).astype("<i2").tobytes())
+    return file.getvalue()
