@@ -270,18 +270,22 @@ def recommend(
 
 @mpq.command()
 def roundtrip(
-    file: Annotated[Path, typer.Argument(help="A picture.")],
-    codec: Annotated[str, typer.Option(help="A codec at one setting, e.g. jpeg:quality=10.")],
-    out: Annotated[Path, typer.Option(help="Folder for the bitstream and the decoded picture.")] = Path(),
+    file: Annotated[Path, typer.Argument(help="A picture, or a sound.")],
+    codec: Annotated[
+        str, typer.Option(help="A codec at one setting, e.g. jpeg:quality=10 or opus:bitrate=6000.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the bitstream and what was decoded from it.")
+    ] = Path(),
     model: Annotated[
-        str, typer.Option(help="Asked before and after; 'none' asks nobody.")
+        str, typer.Option(help="Asked about a picture before and after; 'none' asks nobody.")
     ] = "efficientnet-lite0",
     weights: Annotated[
         list[str] | None,
         typer.Option(help="The model's FILE, or CODEC=FILE.", show_default=False),
     ] = None,
 ) -> None:
-    """One file through one codec: bitstream, decoded picture, bits, similarity, time, top-5 before and after."""
+    """One file through one codec: bitstream, decoded picture or sound, bits, similarity, time, top-5 before and after."""
     from mpq.codecs.base import ready_codecs
     from mpq.models.base import load_classifier
     from mpq.report import roundtrip_section
@@ -295,6 +299,11 @@ def roundtrip(
             f"'{codec}' is {len(asked.codecs) + len(asked.lacking)} settings; roundtrip takes one, e.g. {asked.codecs[0].spec}"
         )
     remark(*asked.notes)
+    if "image" not in asked.codecs[0].takes:
+        from mpq.roundtrip_audio import audio_roundtrip_section, roundtrip_audio
+
+        show([audio_roundtrip_section(roundtrip_audio(file, asked.codecs[0], out))])
+        return
     classifier = None if model == "none" else load_classifier(model, files.get(model))
     show([roundtrip_section(run(file, asked.codecs[0], classifier, out))])
 

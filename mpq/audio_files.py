@@ -20,12 +20,14 @@ _TAG_CRC = 34
 class LameTag:
     """The first frame of an MP3 file, which holds no sound but says how much the others hold.
 
-    position: of LAME's part in the file. frame: of the frame. frames: those that hold sound. delay, padding:
-    samples at the start and the end that are the encoder's, not the sound's. frame_samples: 1152 or 576.
+    position: of LAME's part in the file. frame: of the frame. size: bytes from it to the end. frames: those that
+    hold sound. delay, padding: samples at the start and the end that are the encoder's, not the sound's.
+    frame_samples: 1152 or 576.
     """
 
     position: int
     frame: int
+    size: int
     frames: int
     frame_samples: int
     delay: int
@@ -41,7 +43,9 @@ def lame_tag(data: bytes) -> LameTag | None:
     """The tag of an MP3 file (as LAME and FFmpeg write it, with all of Xing's fields), None where there is none."""
     start = 0
     if data[:3] == b"ID3" and len(data) > 10:  # ID3v2: its size in four times seven bits
-        start = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
+        start = 10 + sum(
+            (byte & 0x7F) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True)
+        )
     head = data[start : start + 4]
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
@@ -53,8 +57,8 @@ def lame_tag(data: bytes) -> LameTag | None:
     if len(data) < position + _TAG_CRC + 2:
         return None
     delays = int.from_bytes(data[position + 21 : position + 24], "big")
-    frames = int.from_bytes(data[xing + 8 : xing + 12], "big")
-    return LameTag(position, start, frames, 1152 if first else 576, delays >> 12, delays & 0xFFF)
+    frames, size = (int.from_bytes(data[xing + i : xing + i + 4], "big") for i in (8, 12))
+    return LameTag(position, start, size, frames, 1152 if first else 576, delays >> 12, delays & 0xFFF)
 
 
 def with_length(data: bytes, length: int) -> bytes:
@@ -116,6 +120,17 @@ def _ogg_crc(data: bytes) -> int:
     """Ogg's CRC has zlib's polynomial the other way round, starts at 0 and is not inverted at the end."""
     crc = zlib.crc32(data.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{crc:032b}"[::-1], 2)
+
+
+def mp4_ends(data: bytes) -> bool:
+    """Whether an MP4 file's last box is whole (ISO/IEC 14496-12)."""
+    position = 0
+    while position + 8 <= len(data):
+        size = int.from_bytes(data[position : position + 4], "big")
+        if size == 1:  # of more than 4 GiB
+            size = int.from_bytes(data[position + 8 : position + 16], "big")
+        position += max(size, 8)
+    return position == len(data)
 
 
 def told_size(data: bytes) -> int | None:

@@ -134,6 +134,8 @@ def _answer(group: Group, recommendations: list[Recommendation], max_drop: float
     best = cheapest(recommendations)
     if group.baseline is None or not group.baseline.samples:
         return "The baseline has no scores, so nothing can be compared with it."
+    if group.score.unit != "share":
+        return f"Nothing could be scored: all that is known is {name}."
     if not recommendations:
         return "Only the baseline has been measured."
     if best is None or best.point is None:
@@ -154,16 +156,15 @@ def _table(group: Group, max_failures: float) -> Table:
     columns = [
         Column("spec", "setting", right=False),
         Column("bpp", "bpp"),
-        Column("score", f"{main.title} % (95 %)"),
+        Column("score", f"{main.title} % (95 %)" if main.unit == "share" else main.title),
         Column("change", "change (95 %)", 1),
     ]
     if main.binary and not main.fidelity:
         columns.append(Column("p", "p", 2))
     for score in others:
         if score.rank is not None:
-            columns.append(
-                Column(score.key, f"{score.title} (95 %)" if score.interval else score.title, score.rank)
-            )
+            heading = score.heading or score.title
+            columns.append(Column(score.key, f"{heading} (95 %)" if score.interval else heading, score.rank))
     titles = {"psnr": ("PSNR", 3), "ssim": ("SSIM", 7), "ms_ssim": ("MS-SSIM", 8)}
     measured = {c for p in group.points for c in p.similarity}
     columns += [Column(c, title, rank) for c, (title, rank) in titles.items() if c in measured]
@@ -213,6 +214,8 @@ def _curve(group: Group, shown: Score, max_failures: float) -> Curve | None:
         low, high = (math.nan if end is None else 100 * end for end in (estimate.low, estimate.high))
         return low, high
 
+    if shown.unit != "share":
+        return None
     series = []
     for codec in group.codecs:
         ladder = [p for p in group.ladder(codec) if not p.too_many_failures(max_failures)]
@@ -239,7 +242,7 @@ def _notes(group: Group, max_failures: float) -> list[str]:
     task = tasks.get(group.task)()
     notes = task.notes(group.score.key)
     scored = max(point.scored for point in group.points)
-    if 0 < scored < SMALL:
+    if 0 < scored < SMALL and group.score.unit == "share":
         many = (
             f"{scored} samples" if group.samples == scored else f"{scored} scored of {group.samples} samples"
         )

@@ -41,9 +41,7 @@ def roundtrip(path: Path, codec: Codec, model: Classifier | None, folder: Path) 
         raise UserError(f"'{path}' cannot be read: {error.strerror}") from None
     except (SampleError, CodecError) as error:
         raise UserError(f"'{path}': {error}") from None
-    # A setting may hold a path, of weights.
-    name = f"{path.stem}.{''.join(c if c.isalnum() or c in '._=+-' else '-' for c in codec.spec)}"
-    files = folder / f"{name}{codec.extension}", folder / f"{name}.decoded.png"
+    files = file_names(path, codec, folder, ".png")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files[0].write_bytes(sent.bitstream.data)
@@ -53,6 +51,13 @@ def roundtrip(path: Path, codec: Codec, model: Classifier | None, folder: Path) 
     similarity = {s.name: s.measure(original.pixels, sent.decoded.pixels) for s in SIMILARITIES.values()}
     before, after = (_top(model, s) if model else [] for s in (original, sent.decoded))
     return Roundtrip(codec, original, sent, similarity, files, before, after)
+
+
+def file_names(path: Path, codec: Codec, folder: Path, decoded: str) -> tuple[Path, Path]:
+    """Of the bitstream, and of what was decoded from it, with ``decoded`` as its extension."""
+    # A setting may hold a path, of weights.
+    name = f"{path.stem}.{''.join(c if c.isalnum() or c in '._=+-' else '-' for c in codec.spec)}"
+    return folder / f"{name}{codec.extension}", folder / f"{name}.decoded{decoded}"
 
 
 def _top(model: Classifier, sample: ImageSample) -> list[tuple[str, float]]:

@@ -116,7 +116,7 @@ def mutual_pairs(
 def mutual_purity(pairs: np.ndarray, pids: np.ndarray) -> float:
     """Share of (M, 2) pairs whose two ends are one person, by pids (N,); NaN where there are no pairs.
 
-    Junk is nobody: its pairs count as impure.
+    Junk (−1) and distractors (0) are nobody: their pairs count as impure.
     """
     return _purity(pids[pairs])
 
@@ -124,7 +124,7 @@ def mutual_purity(pairs: np.ndarray, pids: np.ndarray) -> float:
 def _purity(ends: np.ndarray) -> float:
     if len(ends) == 0:
         return float("nan")
-    return float(np.mean((ends[:, 0] == ends[:, 1]) & (ends[:, 0] != JUNK)))
+    return float(np.mean((ends[:, 0] == ends[:, 1]) & (ends[:, 0] > 0)))
 
 
 def _drawn(features: np.ndarray, pairs: np.ndarray) -> np.ndarray:

@@ -233,6 +233,8 @@ def rank(
         raise UserError(f"--out ends in .png or .html, which '{out}' does not")
     gathered, _ = _gathered(dataset, root, backbone, weights, flip, device, cache)
     index = _query_index(gathered, query)
+    if trials := len(gathered.protocol.trials):
+        remark(f"The protocol searches parts of this gallery, in {trials} trials; this list is of all of it.")
     lists = {}
     try:
         made = centralize(gathered.query, gathered.gallery, k1=k1, k2=k2, scope=cast("Scope", scope))

@@ -109,7 +109,7 @@ def experiment(
     start, last = (query, gallery), raw
     if fused is not None:
         start = fused
-        last = search("with generated poses", start)
+        last = search(WITH_POSES, start)
     if options.nfc:
         if options.scope == "both":
             search("NFC on queries", start, made.queries)
@@ -125,6 +125,8 @@ def experiment(
         search(f"{so_far}, re-ranked" if changed else "re-ranked", start, made.expanded, rerank=True)
     return Experiment(stages, raw, last, made.centralized, options)
 
+
+WITH_POSES = "with generated poses"
 
 _NAMES: dict[Scope, str] = {
     "query": "NFC on queries",

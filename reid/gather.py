@@ -72,7 +72,8 @@ def gather(
     for role, part in (("query", slice(0, count)), ("gallery", slice(count, len(crops)))):
         kept = there[part]
         if not kept.any():
-            raise UserError(f"no crop of the {role} of {dataset.name} can be read: {remarks[-2]}")
+            first = crops[part][0].path, found.unreadable[part.start]
+            raise UserError(f"no crop of the {role} of {dataset.name} can be read: {first[0]}: {first[1]}")
         own = [crop for crop, good in zip(crops[part], kept, strict=True) if good]
         parts.append((labelled(found.features[part][kept], own), tuple(own)))
     (query, query_crops), (gallery, gallery_crops) = parts

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reid.experiment import Experiment, Stage
+from reid.experiment import WITH_POSES, Experiment, Stage
 from reports.content import Column, Section, Table
 from reports.stats import Estimate, bootstrap_ratios, paired_difference, percentile_interval, proportion
 
@@ -128,7 +128,8 @@ def _stages(title: str, result: Experiment) -> Section:
         f"The highest mAP is that of: {best}.",
         Table(columns, rows),
         notes=[
-            "Changes are against the features as they are, paired by query; ID² is of query and gallery together."
+            "Changes are against the features as they are, paired by query; ID² is of query and gallery together.",
+            *([f"What stands below '{WITH_POSES}' builds on them."] * (WITH_POSES in gains)),
         ],
         data=data,
     )

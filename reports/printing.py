@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from mpq.errors import UserError
+from reports.words import one_line
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, a line a point.")]
@@ -52,9 +53,4 @@ def console_of(stderr: bool = False) -> Any:
 def remark(*sentences: str) -> None:
     """Sentences on the side: to stderr, one a line, whatever bytes a file's name has."""
     for sentence in sentences:
-        print(_printable(sentence), file=sys.stderr)
-
-
-def _printable(text: str) -> str:
-    """``text`` on one line, what would move a terminal's cursor written as an escape."""
-    return "".join(c if c.isprintable() else " " if c.isspace() else repr(c)[1:-1] for c in text)
+        print(one_line(sentence), file=sys.stderr)

@@ -108,8 +108,8 @@ class Parameter:
 class Codec(ABC, Generic[Sample]):
     """A lossy coder at one setting. Subclasses are pure: no state changes between calls.
 
-    name: as spelled in specs. takes: the kinds of samples that it codes. extension: of a bitstream's file. ladder: the settings that the bare name
-    stands for, cheapest first.
+    name: as spelled in specs. takes: the kinds of samples that it codes. extension: of a bitstream's file.
+    ladder: the settings that the bare name stands for, cheapest first.
     """
 
     name: ClassVar[str]

@@ -66,7 +66,7 @@ class HyperpriorTiny(_Embedded):
 
 class HiFiCTiny(_Embedded):
     name = "hific-tiny"
-    summary = "a small HiFiC, trained for this suite; ships with it"
+    summary = "a small HiFiC (GDN for ChannelNorm), trained for this suite; ships with it"
     parameters = (
         Parameter("rate", 0.2, "bits per pixel, about", choices=(0.1, 0.2)),
         WEIGHTS,

@@ -22,7 +22,10 @@ def snr(original: np.ndarray, decoded: np.ndarray) -> float | None:
     ∞ for equal sounds; None for a silent original. It is not a measure of quality: a delay of one sample or a
     changed level ruins it, and codecs that fill in noise are meant to have a low one.
     """
-    signal, noise = _power(original), _power(np.subtract(original, decoded, dtype=np.float64))
+    signal = noise = 0.0
+    for x, y in zip(original, decoded, strict=True):
+        signal += _dot(x, x)
+        noise += _difference(x, y)
     if signal == 0:
         return None
     return math.inf if noise == 0 else 10 * math.log10(signal / noise)
@@ -37,12 +40,12 @@ def si_sdr(original: np.ndarray, decoded: np.ndarray) -> float | None:
     little of how a sound is heard as the SNR.
     """
     ratios = []
-    for x, y in zip(original.astype(np.float64), decoded.astype(np.float64), strict=True):
-        energy = float(x @ x)
+    for x, y in zip(original, decoded, strict=True):
+        energy = _dot(x, x)
         if energy == 0:
             continue
-        target = float(x @ y) / energy * x
-        signal, noise = _power(target), _power(target - y)
+        scale = _dot(x, y) / energy
+        signal, noise = scale**2 * energy, _difference(x, y, scale)
         # Below the rounding of float64 there is nothing left to measure.
         if signal <= 1e-30 * energy:
             ratios.append(-math.inf)
@@ -56,35 +59,47 @@ def si_sdr(original: np.ndarray, decoded: np.ndarray) -> float | None:
 def log_spectral_distance(original: np.ndarray, decoded: np.ndarray, rate: int) -> float:
     """√ of the mean over frequencies of (10 · log10(P / P'))², its mean over frames and channels, in dB.
 
-    (Gray and Markel 1976, on the power spectra themselves.) Frames of 32 ms under a Hann window every 16 ms; the
-    end is filled with silence; powers below −100 dB of a full-scale sine count as that. 0 for equal sounds. It
+    (Gray and Markel 1976, on the power spectra themselves.) Frames of 32 ms under a Hann window, centred on every
+    16 ms, with silence before and after the sound; powers below −100 dB of a full-scale sine count as that. 0 for equal sounds. It
     hears no phase, weighs all frequencies up to Nyquist's alike, loud or silent, and so punishes a codec's
     low-pass far more than ears do; it compares only at equal rates.
     """
     size, hop = max(2, round(WINDOW * rate)), max(1, round(HOP * rate))
     window = np.hanning(size + 1)[:-1].astype(np.float32)
     full = float(window.sum() / 2) ** 2
-    frames = 1 + max(0, -(-(original.shape[1] - size) // hop))
+    frames = 1 + (original.shape[1] - 1) // hop
     total = 0.0
     for x, y in zip(original, decoded, strict=True):
         for start in range(0, frames, 512):  # in parts: all frames of a long sound would not fit in memory
             count = min(512, frames - start)
-            a, b = (_powers(s, start * hop, count, size, hop, window) / full for s in (x, y))
+            a, b = (_powers(s, start * hop - size // 2, count, hop, window) / full for s in (x, y))
             ratio = 10 * np.log10(np.maximum(a, FLOOR) / np.maximum(b, FLOOR))
             total += float(np.sqrt((ratio**2).mean(axis=1)).sum())
     return total / (frames * len(original))
 
 
-def _powers(
-    sound: np.ndarray, start: int, count: int, size: int, hop: int, window: np.ndarray
-) -> np.ndarray:
-    """(count, size // 2 + 1) float64: the frames' power spectra."""
-    piece = sound[start : start + (count - 1) * hop + size]
-    piece = np.pad(piece, (0, (count - 1) * hop + size - len(piece)))
-    frames = np.lib.stride_tricks.sliding_window_view(piece, size)[::hop]
+def _powers(sound: np.ndarray, start: int, count: int, hop: int, window: np.ndarray) -> np.ndarray:
+    """(count, len(window) // 2 + 1): the power spectra of frames from ``start`` on, which may lie before the sound."""
+    end = start + (count - 1) * hop + len(window)
+    piece = np.pad(sound[max(0, start) : end], (max(0, -start), max(0, end - len(sound))))
+    frames = np.lib.stride_tricks.sliding_window_view(piece, len(window))[::hop]
     return np.abs(np.fft.rfft(frames * window, axis=1)) ** 2
 
 
-def _power(values: np.ndarray) -> float:
-    flat = values.astype(np.float64, copy=False).ravel()
-    return float(flat @ flat)
+PART = 1 << 20
+"""Samples that are held in double precision at once."""
+
+
+def _dot(x: np.ndarray, y: np.ndarray) -> float:
+    """⟨x, y⟩ in double precision."""
+    parts = (slice(start, start + PART) for start in range(0, len(x), PART))
+    return float(sum(x[part].astype(np.float64) @ y[part].astype(np.float64) for part in parts))
+
+
+def _difference(x: np.ndarray, y: np.ndarray, scale: float = 1.0) -> float:
+    """|scale · x − y|² in double precision."""
+    total = 0.0
+    for start in range(0, len(x), PART):
+        part = scale * x[start : start + PART].astype(np.float64) - y[start : start + PART]
+        total += float(part @ part)
+    return total

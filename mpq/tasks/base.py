@@ -31,7 +31,8 @@ class Score:
 
     binary: the answer is right or wrong, so exact tests apply. fidelity: measured against the model's own answer
     on the original, so that the baseline's is what it is by definition. interval: shown with its interval.
-    rank: of its column (see ``reports.content.Column``); None where only data files have it.
+    rank: of its column (see ``reports.content.Column``); None where only data files have it. heading: the column's,
+    where the title would be long.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Score:
     fidelity: bool = False
     interval: bool = False
     rank: int | None = 5
+    heading: str = ""
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Classification(Task):
             binary=True,
             fidelity=True,
             rank=6,
+            heading="agree",
         ),
         Score(
             "kl",

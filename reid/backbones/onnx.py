@@ -109,6 +109,7 @@ def _session(path: Path) -> Any:
     import onnxruntime
     import torch
 
+    onnxruntime.disable_telemetry_events()  # some of its builds report to their makers
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.inter_op_num_threads = 1

@@ -11,6 +11,7 @@ from typing import ClassVar
 from mpq.errors import UserError
 from mpq.paths import user_path
 from mpq.registry import Registry, suggestion
+from reid.features import JUNK
 from reid.protocols import Protocol
 
 NO_CAMERA = -1
@@ -71,7 +72,8 @@ registry: Registry[ReidReader] = Registry("data set", "reid.datasets", "reid.dat
 def read_reid(spec: str, root: Path | None) -> ReidDataset:
     """The data set ``NAME``, ``NAME:VARIANT``, ``NAME@SPLIT`` or ``NAME:VARIANT@SPLIT`` in ``root``.
 
-    Raises UserError where there is no such name, variant or split, and where query or gallery come out empty.
+    Raises UserError where there is no such name, variant or split, and where query or gallery
+    come out empty or of junk alone.
     """
     head, at, split = spec.partition("@")
     name, colon, variant = head.partition(":")
@@ -94,6 +96,8 @@ def read_reid(spec: str, root: Path | None) -> ReidDataset:
     for role, crops in (("query", dataset.query), ("gallery", dataset.gallery)):
         if not crops:
             raise UserError(f"{spec} in '{root}' has no usable picture as a {role}")
+        if all(crop.pid == JUNK for crop in crops):
+            raise UserError(f"{spec} in '{root}' has nothing but junk, of identity −1, as a {role}")
     return dataset
 
 

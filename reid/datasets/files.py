@@ -33,6 +33,9 @@ IMAGE_SUFFIXES = frozenset(
 )
 
 
+_NAMED = 3  # missing files that are named one by one
+
+
 def located(
     root: Path | None,
     needed: Sequence[str],
@@ -54,8 +57,10 @@ def located(
     for folder in _candidates(root, inner, depth=2):
         if not _lacking(folder, needed, any_of):
             return folder
-    missing = " and no ".join(_lacking(root, needed, any_of))
-    raise UserError(f"'{root}' does not hold {what}: there is no {missing}; it should hold {layout}")
+    missing = _lacking(root, needed, any_of)
+    more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+    said = " and no ".join(missing[:_NAMED]) + more
+    raise UserError(f"'{root}' does not hold {what}: there is no {said}; it should hold {layout}")
 
 
 def subfolder(folder: Path, names: Sequence[str]) -> Path | None:
@@ -117,7 +122,9 @@ def lines_of(path: Path) -> Iterator[tuple[int, str]]:
     """Numbers, from 1, and text of a UTF-8 file's lines that are not blank. Raises UserError."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
         raise UserError(f"{path} cannot be read as UTF-8 text: {error}") from None
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():

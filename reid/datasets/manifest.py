@@ -128,7 +128,9 @@ def _read_rows(table: Path) -> tuple[list[_Row], list[str]]:
 def _read_table(table: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     try:
         text = table.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"{table} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
         raise UserError(f"{table} cannot be read as a UTF-8 table: {error}") from None
     reader = csv.reader(io.StringIO(text), delimiter="\t" if table.suffix.lower() == ".tsv" else ",")
     try:

@@ -15,8 +15,8 @@ def clusters(
 ) -> FeatureSet:
     """Noisy copies of people's centres."""
     rng = np.random.default_rng(seed)
-    pids = np.repeat(np.arange(people), each)
-    features = rng.normal(size=(people, size))[pids] + noise * rng.normal(size=(len(pids), size))
+    pids = np.repeat(np.arange(1, people + 1), each)
+    features = rng.normal(size=(people, size))[pids - 1] + noise * rng.normal(size=(len(pids), size))
     return FeatureSet(features, pids, np.tile(np.arange(each), people))
 
 
@@ -139,6 +139,7 @@ def test_purity_counts_pairs_of_one_person() -> None:
     pairs = np.array([[0, 1], [1, 0], [1, 2], [3, 4]])
     assert mutual_purity(pairs, np.array([7, 7, 8, -1, -1])) == 0.5  # junk is nobody
     assert mutual_purity(pairs, np.full(5, 3)) == 1.0
+    assert mutual_purity(np.array([[0, 1]]), np.array([0, 0])) == 0.0  # so are distractors
     assert np.isnan(mutual_purity(np.zeros((0, 2), int), np.arange(5)))
 
 

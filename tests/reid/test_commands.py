@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -56,8 +57,51 @@ def test_rank_draws_what_a_query_finds(reid, tmp_path: Path) -> None:
     assert {row["list"] for row in json.loads(alone.out)[0]["points"]} == {"before"}
 
 
+def test_a_query_may_be_named_by_its_file(reid) -> None:
+    from reid.datasets.base import read_reid
+
+    crop = read_reid("demo", None).query[0]
+    result = reid("rank", "demo", "--query", crop.path, "--before", "--json")
+    assert json.loads(result.out)[0]["points"][0]["query"] == crop.id
+
+
 def test_a_query_that_is_not_there_is_one_sentence(reid) -> None:
-    assert "has no query 'nobody.jpg'" in one_sentence(reid("rank", "demo", "--query", "nobody.jpg"))
+    said = one_sentence(reid("rank", "demo", "--query", "nobody.bmp"))
+    assert "has no query 'nobody.bmp'" in said
+    assert len(said) < 200
+
+
+def _numbered(path: Path, pids: list[int], *, trials: dict | None = None) -> None:
+    """Four queries under camera 1, and the same four features under camera 2."""
+    features = np.concatenate([np.eye(4, dtype=np.float32)] * 2)
+    arrays = {"feats": features, "pids": np.array(pids), "camids": np.repeat([1, 2], 4)}
+    np.savez(path, **arrays, is_query=np.arange(8) < 4, **(trials or {}))
+
+
+def test_where_a_query_is_of_identity_0_that_is_a_person(reid, tmp_path: Path) -> None:
+    _numbered(tmp_path / "f.npz", [0, 1, 2, 3] * 2)
+    found = json.loads(reid("centralize", "--features", tmp_path / "f.npz", "--json").out)[0]
+    assert "here 0 is a person, called 4" in " ".join(found["notes"])
+    assert found["points"][0]["before"]["value"] == 1
+
+
+def test_a_page_of_features_shows_the_pictures_that_they_are_of(reid, tmp_path: Path) -> None:
+    assert reid("extract", "demo", "--out", tmp_path / "demo.npz").status == 0
+    result = reid("centralize", "--features", tmp_path / "demo.npz", "--html", tmp_path / "page.html")
+    assert result.status == 0
+    assert "data:image/jpeg" in (tmp_path / "page.html").read_text()
+
+
+def test_a_page_leaves_out_trials_and_queries_of_nobody(reid, tmp_path: Path) -> None:
+    """The first trial asks for junk alone; a page is then of the second."""
+    trials = {"trial_query": np.array([0, 0, 1, 2, 3]), "trial_query_counts": np.array([1, 4])}
+    trials |= {"trial_gallery": np.arange(4).repeat(2), "trial_gallery_counts": np.array([4, 4])}
+    trials["ids"] = np.array(list("abcdefgh"))
+    trials["paths"] = np.array([str(tmp_path / f"{name}.png") for name in trials["ids"]])
+    _numbered(tmp_path / "f.npz", [-1, 2, 3, 4, 1, 2, 3, 4], trials=trials)
+    result = reid("centralize", "--features", tmp_path / "f.npz", "--html", tmp_path / "page.html")
+    assert result.status == 0, result.err
+    assert "identity 4" in (tmp_path / "page.html").read_text()
 
 
 def test_lists_say_what_there_is(reid) -> None:
@@ -74,6 +118,7 @@ def test_lists_say_what_there_is(reid) -> None:
         (("centralize", "market1501"), "root"),
         (("centralize", "demo", "--backbone", "osnt:x"), "did you mean 'osnet'?"),
         (("centralize", "--features", "no.npz"), "no such file"),
+        (("centralize", "demo", "--features", "no.npz"), "not both"),
     ],
 )
 def test_mistakes_are_one_sentence(reid, arguments: tuple[str, ...], said: str) -> None:

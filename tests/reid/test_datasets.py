@@ -349,3 +349,14 @@ def test_a_plugin_may_add_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
     monkeypatch.setitem(base.registry.entries, "twice", Twice)
     assert "no usable picture as a gallery" in refusal("twice", None)
+
+
+@pytest.mark.parametrize(
+    ("query", "gallery", "role"),
+    [(QUERY, ["-1_c1s1_1.jpg"], "gallery"), (["-1_c1s1_1.jpg"], GALLERY, "query")],
+)
+def test_junk_alone_is_no_half_of_a_data_set(
+    tmp_path: Path, placed: Place, query: list[str], gallery: list[str], role: str
+) -> None:
+    said = refusal("folder", market(placed, tmp_path / "m", query=query, gallery=gallery))
+    assert f"nothing but junk, of identity −1, as a {role}" in said

@@ -98,6 +98,8 @@ def test_generated_poses_are_a_stage_that_the_rest_builds_on() -> None:
     assert [stage.name for stage in result.stages] == ["as they are", "with generated poses"]
     assert _mean(result.after) == evaluate(*fused).mean_average_precision
     assert "with generated poses" in sections("t", result, [])[0].answer
+    further = experiment(query, gallery, Options(), fused=fused)
+    assert "builds on them" in " ".join(sections("t", further, [])[1].notes)
 
 
 def test_the_report_says_what_changed_and_when_to_distrust_it() -> None:
@@ -127,3 +129,8 @@ def test_iterations_and_expansion_are_stages_too() -> None:
     assert twice.after.density < once.after.density
     expanded = experiment(query, gallery, replace(Options(), expand=3))
     assert expanded.after.name == "queries expanded by 3"
+
+
+def test_a_score_that_stays_does_not_rise() -> None:
+    answer = sections("t", experiment(*_sets(noise=0.05), Options()), [])[0].answer
+    assert answer == "mAP stays at 100.00 %: NFC on both."

@@ -15,7 +15,7 @@ from mpq.errors import UserError
 from reid.backbones.base import Backbone, load_backbone
 from reid.backbones.preprocessing import Preprocessing
 from reid.centralize import centralize
-from reid.datasets.base import Crop, read_reid
+from reid.datasets.base import Crop, ReidDataset, read_reid
 from reid.extract import extract
 from reid.feature_files import About, read_about, save_npz
 from reid.features import FeatureError, FeatureSet, read_npz
@@ -314,6 +314,8 @@ def test_anybodys_file_says_nothing_of_itself(tmp_path: Path) -> None:
         ({"trial_query": np.array([-1]), "trial_query_counts": np.array([1])}, "no indices"),
         ({"trial_query": np.array([1]), "trial_query_counts": np.array([2])}, "no indices"),
         ({"trial_query": np.array([0.5]), "trial_query_counts": np.array([1])}, "no indices"),
+        ({"trial_query": np.array([0, 1]), "trial_query_counts": np.array([1, 1]),
+          "trial_gallery": np.array([0]), "trial_gallery_counts": np.array([1])}, "2 trials of queries and 1"),
         ({"name": np.array([object()])}, "cannot be read"),
     ],
 )  # fmt: skip
@@ -343,3 +345,20 @@ def test_a_file_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> 
 
 def test_no_crops_are_no_features(means: Backbone) -> None:
     assert extract([], means).features.shape == (0, 0)
+
+
+def test_a_gallery_that_cannot_be_read_is_told_by_its_own_first_crop(tmp_path: Path, means: Backbone) -> None:
+    """Not by the query's broken ones, which come first."""
+    crops = {"query": [], "gallery": []}
+    for number, (role, good) in enumerate([("query", True), *[("query", False)] * 4, ("gallery", False)]):
+        path = tmp_path / f"{role}{number}.png"
+        if good:
+            Image.new("RGB", (8, 16), (9, 9, 9)).save(path)
+        else:
+            path.write_text("no picture")
+        crops[role].append(Crop(path.name, path, 1, number + 1))
+    dataset = ReidDataset("broken", tuple(crops["query"]), tuple(crops["gallery"]), MARKET)
+    with pytest.raises(
+        UserError, match=r"no crop of the gallery of broken can be read: .*gallery5\.png: not a picture"
+    ):
+        gather(dataset, means)

@@ -146,3 +146,8 @@ def test_huge_ids_are_words(table: Callable[..., Path]) -> None:
     query, gallery = labels(path)
     assert query == gallery[:1]
     assert all(0 < pid < 2**31 for pid, _ in query + gallery)
+
+
+def test_a_table_that_is_not_there_is_told_without_error_numbers(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none.csv cannot be read: No such file or directory$"):
+        read_reid("manifest", tmp_path / "none.csv")

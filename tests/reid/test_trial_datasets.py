@@ -316,3 +316,10 @@ def test_a_damaged_list_of_test_sets_is_one_sentence(tmp_path: Path, placed: Pla
     (root / "splits_classic_labeled.json").write_text(text)
     with pytest.raises(UserError, match=r"splits_classic_labeled\.json"):
         read_reid("cuhk03:classic-labeled", root)
+
+
+def test_of_many_missing_files_the_first_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="test_visible_1.txt") as refused:
+        read_reid("regdb", tmp_path)
+    assert "and 17 more; it should hold" in str(refused.value)
+    assert len(str(refused.value)) < 400

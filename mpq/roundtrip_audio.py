@@ -1,0 +1,98 @@
+"""One sound file through one codec setting: what comes out, what it costs, and how it is told."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.markup import escape
+
+from mpq.audio import AudioSample, read_audio
+from mpq.audio_files import wav
+from mpq.codecs.base import Codec, CodecError, Transmission
+from mpq.errors import UserError
+from mpq.metrics.audio import log_spectral_distance, si_sdr, snr
+from mpq.roundtrip import file_names
+from mpq.samples import SampleError
+from reports.content import Column, Section, Table
+
+
+@dataclass(frozen=True)
+class AudioRoundtrip:
+    """files: the bitstream's and the decoded sound's. snr, si_sdr, log_spectral_distance: in dB, see their functions."""
+
+    codec: Codec
+    original: AudioSample
+    sent: Transmission[AudioSample]
+    files: tuple[Path, Path]
+    snr: float | None
+    si_sdr: float | None
+    log_spectral_distance: float
+
+    def kbps(self, bits: int) -> float:
+        """Kilobits a second of the original."""
+        return bits / self.original.seconds / 1000
+
+    @property
+    def bits_a_sample(self) -> float:
+        """Bits of the bitstream / (channels × samples)."""
+        return self.sent.bitstream.bits / self.original.samples.size
+
+
+def roundtrip_audio(path: Path, codec: Codec, folder: Path) -> AudioRoundtrip:
+    """Writes ``folder/STEM.SETTING.EXT`` (the bitstream) and ``….decoded.wav`` (what was decoded from it, 16 bits)."""
+    try:
+        original = read_audio(path.read_bytes())
+        sent = codec.transmit(original)
+    except OSError as error:
+        raise UserError(f"'{path}' cannot be read: {error.strerror}") from None
+    except (SampleError, CodecError) as error:
+        raise UserError(f"'{path}': {error}") from None
+    files = file_names(path, codec, folder, ".wav")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files[0].write_bytes(sent.bitstream.data)
+        files[1].write_bytes(wav(sent.decoded.samples, sent.decoded.rate))
+    except OSError as error:
+        raise UserError(f"'{folder}' cannot be written: {error.strerror}") from None
+    pair = original.samples, sent.decoded.samples
+    distance = log_spectral_distance(*pair, original.rate)
+    return AudioRoundtrip(codec, original, sent, files, snr(*pair), si_sdr(*pair), distance)
+
+
+def audio_roundtrip_section(result: AudioRoundtrip) -> Section:
+    """``mpq roundtrip``: the figures of one sound."""
+    sent, original = result.sent, result.original
+    bitstream, stored = sent.bitstream, len(original.stored or b"")
+    channels = {1: "mono", 2: "stereo"}.get(original.channels, f"{original.channels} channels")
+    rate = f"{result.kbps(bitstream.bits):.2f} kbps"
+    figures = {
+        "sound": f"{original.seconds:.3f} s, {original.rate} Hz, {channels}",
+        "bitstream": f"{len(bitstream.data):,} bytes, {rate}, {result.bits_a_sample:.4f} bits a sample",
+        "payload": f"{result.kbps(bitstream.payload_bits):.2f} kbps, "
+        f"{100 * bitstream.payload_bits / bitstream.bits:.1f} % of the bitstream",
+        "stored file": f"{stored:,} bytes, {result.kbps(8 * stored):.2f} kbps",
+        "SNR": _decibels(result.snr),
+        "SI-SDR": _decibels(result.si_sdr),
+        "log-spectral distance": _decibels(result.log_spectral_distance),
+        "encode, decode": ", ".join(_pace(ms, original.seconds) for ms in (sent.encode_ms, sent.decode_ms)),
+        "written": ", ".join(str(file) for file in result.files),
+    }
+    rows = [{"what": name, "value": escape(value)} for name, value in figures.items()]
+    columns = [Column("what", "", right=False), Column("value", "", right=False)]
+    note = "The decoded sound is written with 16 bits and clipped at full scale; it is measured as it was decoded."
+    return Section(result.codec.spec, f"{rate}.", Table(columns, rows), notes=[note])
+
+
+def _decibels(value: float | None) -> str:
+    if value is None:
+        return "not defined: the original is silent"
+    if math.isinf(value):
+        return "∞ dB: equal" if value > 0 else "−∞ dB: nothing of the original is left"
+    return f"{value:.2f} dB".replace("-", "−")
+
+
+def _pace(ms: float, seconds: float) -> str:
+    """Its share of real time: 0.01 is a hundred times as fast as it sounds."""
+    return f"{ms:.1f} ms ({ms / 1e3 / seconds:.4f} × real time)"
