@@ -106,7 +106,10 @@ def open_audio(data: bytes, format: str | None = None) -> Iterator[InputContaine
     with container:
         if not container.streams.audio:
             raise SampleError("it holds no sound")
-        rate = container.streams.audio[0].rate
+        stream = container.streams.audio[0]
+        if stream.codec_context is None:  # nor has it then a rate or any other attribute of sound
+            raise SampleError("it is coded in a way that no decoder knows")
+        rate = stream.rate
         if not rate or rate > MAX_RATE:
             raise SampleError(
                 f"its rate of {rate} Hz is more than {MAX_RATE}" if rate else "it tells no rate"

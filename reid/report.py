@@ -160,8 +160,10 @@ def _estimate(
 
 
 def _points(estimate: Estimate, *, sign: bool) -> str:
-    mark = "+" if sign else ""
-    text = f"{100 * estimate.value:{mark}.2f}"
-    if estimate.low is not None and estimate.high is not None:
-        text += f" ({100 * estimate.low:{mark}.1f}…{100 * estimate.high:{mark}.1f})"
-    return text.replace("-", "−")
+    def points(value: float, digits: int) -> str:
+        rounded = round(100 * value, digits) + 0.0  # what rounds to nothing has no minus
+        return f"{rounded:{'+' if sign else ''}.{digits}f}".replace("-", "−")
+
+    if estimate.low is None or estimate.high is None:
+        return points(estimate.value, 2)
+    return f"{points(estimate.value, 2)} ({points(estimate.low, 1)}…{points(estimate.high, 1)})"
