@@ -299,7 +299,8 @@ def roundtrip(
             f"'{codec}' is {len(asked.codecs) + len(asked.lacking)} settings; roundtrip takes one, e.g. {asked.codecs[0].spec}"
         )
     remark(*asked.notes)
-    if "image" not in asked.codecs[0].takes:
+    takes = asked.codecs[0].takes
+    if "image" not in takes or ("audio" in takes and not _is_picture(file)):
         from mpq.roundtrip_audio import audio_roundtrip_section, roundtrip_audio
 
         show([audio_roundtrip_section(roundtrip_audio(file, asked.codecs[0], out))])
@@ -521,6 +522,19 @@ def weights_convert(
     from mpq.weights.shelf import convert
 
     print(f"{out}: {convert(user_path(file), user_path(out))}")
+
+
+def _is_picture(file: Path) -> bool:
+    """Whether it is to be read as a picture: so also where it cannot be read at all."""
+    from mpq.samples import SampleError, open_image
+
+    try:
+        open_image(file.read_bytes())
+    except SampleError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _sections(

@@ -10,6 +10,7 @@ import typer
 from mpq.devices import device as device_here
 from mpq.errors import UserError
 from mpq.paths import user_path
+from reports.files import check as check_file
 from reports.printing import AsCsv, AsJson, AsMarkdown, console_of, form_of, remark, show
 
 if TYPE_CHECKING:
@@ -123,6 +124,8 @@ def centralize(
         raise UserError(f"name a data set (reid centralize demo), or give --features FILE{both}")
     if features is not None and ipg_root is not None:
         raise UserError("--ipg-root needs a data set: features say nothing of which crop is which")
+    if html is not None:
+        check_file(user_path(html))
     options = Options(
         nfc=nfc,
         k1=k1,
@@ -181,6 +184,7 @@ def extract(
     """Write a data set's features into one file, for reid centralize --features and for others."""
     from reid.feature_files import About, save_npz
 
+    check_file(user_path(out))
     gathered, network = _gathered(dataset, root, backbone, weights, flip, device, cache)
     about = About(
         gathered.name,
@@ -231,6 +235,8 @@ def rank(
         raise UserError(f"--scope is one of {', '.join(get_args(Scope))}, not '{scope}'")
     if out is not None and out.suffix.lower() not in (".png", ".html"):
         raise UserError(f"--out ends in .png or .html, which '{out}' does not")
+    if out is not None:
+        check_file(user_path(out))
     gathered, _ = _gathered(dataset, root, backbone, weights, flip, device, cache)
     index = _query_index(gathered, query)
     if trials := len(gathered.protocol.trials):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mpq.errors import UserError
@@ -13,6 +14,17 @@ def write(path: Path, data: bytes) -> None:
         path.write_bytes(data)
     except OSError as error:
         raise UserError(f"'{path}' cannot be written: {error.strerror}") from None
+
+
+def check(path: Path) -> None:
+    """Before long work. Raises UserError where ``path`` could not be written: its folder is missing, say."""
+    folder = path.parent
+    if path.is_dir():
+        raise UserError(f"'{path}' is a folder, and is to be a file")
+    if not folder.is_dir():
+        raise UserError(f"'{path}' cannot be written: there is no folder '{folder}'")
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"'{path}' cannot be written: '{folder}' does not let you")
 
 
 def make_folder(path: Path) -> None:

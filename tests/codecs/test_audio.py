@@ -338,3 +338,15 @@ def test_the_baseline_is_the_stored_file() -> None:
     sent = codec_of("none").transmit(sample)
     assert sent.bitstream.data == sample.stored
     assert np.array_equal(codec_of("none").decode(sent.bitstream.data).samples, sample.samples)
+
+
+def test_the_baseline_takes_pictures_and_sounds_alike(
+    mpq: Callable, photographs: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "a.wav").write_bytes(wav(tones().samples, 16_000))
+    shown = mpq("roundtrip", tmp_path / "a.wav", "--codec", "none", "--out", tmp_path)
+    assert shown.status == 0
+    assert "kbps" in shown.out
+    shown = mpq("roundtrip", photographs[0], "--codec", "none", "--out", tmp_path, "--model", "none")
+    assert shown.status == 0
+    assert "bpp" in shown.out

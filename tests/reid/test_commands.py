@@ -118,6 +118,8 @@ def test_lists_say_what_there_is(reid) -> None:
         (("centralize", "market1501"), "root"),
         (("centralize", "demo", "--backbone", "osnt:x"), "did you mean 'osnet'?"),
         (("centralize", "--features", "no.npz"), "no such file"),
+        (("centralize", "demo", "--html", "no/such/page.html"), "there is no folder 'no/such'"),
+        (("extract", "demo", "--out", "/"), "is a folder"),
         (("centralize", "demo", "--features", "no.npz"), "not both"),
     ],
 )
