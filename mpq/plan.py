@@ -18,8 +18,9 @@ from mpq.registry import suggestion, tasks
 class Plan:
     """A sweep's question. Every field is a key of a plan file.
 
-    task: what is asked. codec, model: specs; data: a folder or ``NAME[:ARGUMENT]``; the task's own unless told. labels: a table, sought beside the data unless
-    named; no_labels: measure fidelity even where there are labels. weights: model or codec spec -> file.
+    task: what is asked. codec, model: specs. data: a folder or ``NAME[:ARGUMENT]``. Model and data are the task's own
+    unless told. labels: a table, sought beside the data unless named; no_labels: measure fidelity even where there
+    are labels. weights: model or codec spec -> file.
     similarity: names. limit: how many samples, drawn with ``seed``. max_failures: the share of samples that may fail
     before a cell does.
     """

@@ -162,9 +162,8 @@ def _table(group: Group, max_failures: float) -> Table:
     if main.binary and not main.fidelity:
         columns.append(Column("p", "p", 2))
     for score in others:
-        if score.rank is not None:
-            heading = score.heading or score.title
-            columns.append(Column(score.key, f"{heading} (95 %)" if score.interval else heading, score.rank))
+        heading = score.heading or score.title
+        columns.append(Column(score.key, f"{heading} (95 %)" if score.interval else heading, score.rank))
     titles = {"psnr": ("PSNR", 3), "ssim": ("SSIM", 7), "ms_ssim": ("MS-SSIM", 8)}
     measured = {c for p in group.points for c in p.similarity}
     columns += [Column(c, title, rank) for c, (title, rank) in titles.items() if c in measured]

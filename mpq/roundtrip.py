@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mpq.codecs.base import Codec, CodecError, Transmission
+from mpq.codecs.base import Codec, CodecError, Sample, Transmission
 from mpq.errors import UserError
 from mpq.metrics.classification import log_softmax, top_classes
 from mpq.metrics.similarity import SIMILARITIES
@@ -34,30 +35,46 @@ class Roundtrip:
 
 def roundtrip(path: Path, codec: Codec, model: Classifier | None, folder: Path) -> Roundtrip:
     """Writes ``folder/STEM.SETTING.EXT`` (the bitstream) and ``….png`` (what was decoded from it)."""
-    try:
-        original = read_image(path.read_bytes())
-        sent = codec.transmit(original)
-    except OSError as error:
-        raise UserError(f"'{path}' cannot be read: {error.strerror}") from None
-    except (SampleError, CodecError) as error:
-        raise UserError(f"'{path}': {error}") from None
-    files = file_names(path, codec, folder, ".png")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        files[0].write_bytes(sent.bitstream.data)
-        sent.decoded.image.save(files[1])
-    except OSError as error:
-        raise UserError(f"'{folder}' cannot be written: {error.strerror}") from None
+    original, sent = send(path, codec, read_image)
+    files = keep(path, codec, folder, sent, ".png", lambda decoded, file: decoded.image.save(file))
     similarity = {s.name: s.measure(original.pixels, sent.decoded.pixels) for s in SIMILARITIES.values()}
     before, after = (_top(model, s) if model else [] for s in (original, sent.decoded))
     return Roundtrip(codec, original, sent, similarity, files, before, after)
 
 
-def file_names(path: Path, codec: Codec, folder: Path, decoded: str) -> tuple[Path, Path]:
-    """Of the bitstream, and of what was decoded from it, with ``decoded`` as its extension."""
+def send(path: Path, codec: Codec, read: Callable[[bytes], Sample]) -> tuple[Sample, Transmission[Sample]]:
+    """A file's sample, and what became of it. Raises UserError."""
+    try:
+        original = read(path.read_bytes())
+        return original, codec.transmit(original)
+    except OSError as error:
+        raise UserError(f"'{path}' cannot be read: {error.strerror}") from None
+    except (SampleError, CodecError) as error:
+        raise UserError(f"'{path}': {error}") from None
+
+
+def keep(
+    path: Path,
+    codec: Codec,
+    folder: Path,
+    sent: Transmission[Sample],
+    extension: str,
+    write: Callable[[Sample, Path], object],
+) -> tuple[Path, Path]:
+    """Writes the bitstream and what was decoded from it, the latter by ``write``, with ``extension``; returns the files.
+
+    Raises UserError.
+    """
     # A setting may hold a path, of weights.
     name = f"{path.stem}.{''.join(c if c.isalnum() or c in '._=+-' else '-' for c in codec.spec)}"
-    return folder / f"{name}{codec.extension}", folder / f"{name}.decoded{decoded}"
+    files = folder / f"{name}{codec.extension}", folder / f"{name}.decoded{extension}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files[0].write_bytes(sent.bitstream.data)
+        write(sent.decoded, files[1])
+    except OSError as error:
+        raise UserError(f"'{folder}' cannot be written: {error.strerror}") from None
+    return files
 
 
 def _top(model: Classifier, sample: ImageSample) -> list[tuple[str, float]]:

@@ -10,11 +10,9 @@ from rich.markup import escape
 
 from mpq.audio import AudioSample, read_audio
 from mpq.audio_files import wav
-from mpq.codecs.base import Codec, CodecError, Transmission
-from mpq.errors import UserError
+from mpq.codecs.base import Codec, Transmission
 from mpq.metrics.audio import log_spectral_distance, si_sdr, snr
-from mpq.roundtrip import file_names
-from mpq.samples import SampleError
+from mpq.roundtrip import keep, send
 from reports.content import Column, Section, Table
 
 
@@ -42,20 +40,8 @@ class AudioRoundtrip:
 
 def roundtrip_audio(path: Path, codec: Codec, folder: Path) -> AudioRoundtrip:
     """Writes ``folder/STEM.SETTING.EXT`` (the bitstream) and ``….decoded.wav`` (what was decoded from it, 16 bits)."""
-    try:
-        original = read_audio(path.read_bytes())
-        sent = codec.transmit(original)
-    except OSError as error:
-        raise UserError(f"'{path}' cannot be read: {error.strerror}") from None
-    except (SampleError, CodecError) as error:
-        raise UserError(f"'{path}': {error}") from None
-    files = file_names(path, codec, folder, ".wav")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        files[0].write_bytes(sent.bitstream.data)
-        files[1].write_bytes(wav(sent.decoded.samples, sent.decoded.rate))
-    except OSError as error:
-        raise UserError(f"'{folder}' cannot be written: {error.strerror}") from None
+    original, sent = send(path, codec, read_audio)
+    files = keep(path, codec, folder, sent, ".wav", lambda s, file: file.write_bytes(wav(s.samples, s.rate)))
     pair = original.samples, sent.decoded.samples
     distance = log_spectral_distance(*pair, original.rate)
     return AudioRoundtrip(codec, original, sent, files, snr(*pair), si_sdr(*pair), distance)

@@ -9,7 +9,7 @@ import numpy as np
 
 from reid.centralize import Centralized, Scope, centralize
 from reid.features import FeatureSet
-from reid.metrics import Retrieval, evaluate, identity_density
+from reid.metrics import Retrieval, densities, evaluate
 from reid.neighbors import MEMORY, distance_blocks
 from reid.protocols import MARKET, Protocol
 from reid.ranking import AveragePrecision
@@ -101,8 +101,7 @@ def experiment(
         started(name)
         run = _Run(options, change, rerank)
         found = evaluate(*sets, protocol=protocol, search=run, ap=options.ap)
-        density = float("nan") if rerank else float(np.mean(run.densities))
-        stages.append(Stage(name, found, density))
+        stages.append(Stage(name, found, float(np.mean(run.densities))))
         return run.first
 
     raw = search("as they are", (query, gallery))
@@ -190,7 +189,7 @@ class _Run:
         if self.change is not None:
             sets = self.change(len(self.densities), sets)
         self._first = self._first or sets
-        self.densities.append(_density(*sets))
+        self.densities.append(float("nan") if self.rerank else _density(*sets))
         features = sets[0].features, sets[1].features
         if self.rerank:
             return k_reciprocal_blocks(
@@ -200,7 +199,6 @@ class _Run:
 
 
 def _density(query: FeatureSet, gallery: FeatureSet) -> float:
-    pids = np.concatenate([query.pids, gallery.pids])
-    somebody = pids > 0  # neither junk nor distractors
-    features = np.concatenate([query.features, gallery.features])[somebody]
-    return float(identity_density(features, pids[somebody]).mean()) if somebody.any() else float("nan")
+    found = densities(query, gallery)
+    somebody = found[np.isfinite(found)]
+    return float(somebody.mean()) if len(somebody) else float("nan")

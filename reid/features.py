@@ -12,6 +12,9 @@ import numpy as np
 JUNK = -1
 """The identity of crops that show nobody in particular (Market-1501's −1): never a match."""
 
+NO_CAMERA = -1
+"""The camera of crops of which it is not known."""
+
 _ROUNDING = 1e-6  # of a length in float32
 _VANISHES, _OVERFLOWS = 1e-10, 1e15
 """Largest values of a row, in float32, beyond which its length may not be what it should."""

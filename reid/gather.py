@@ -14,7 +14,7 @@ from reid.datasets.base import Crop, ReidDataset
 from reid.extract import extract
 from reid.feature_files import read_about
 from reid.features import JUNK, FeatureSet, read_npz
-from reid.protocols import Protocol, Trial
+from reid.protocols import Protocol, Trial, without
 
 EXAMPLES = 3
 """Unreadable crops that are named one by one."""
@@ -79,7 +79,7 @@ def gather(
     (query, query_crops), (gallery, gallery_crops) = parts
     in_gallery = np.array([crop.pid != JUNK for crop in dataset.gallery])
     in_gallery[in_gallery] = there[count:]
-    protocol = _reindexed(dataset.protocol, there[:count], in_gallery)
+    protocol = without(dataset.protocol, there[:count], in_gallery)
     return Gathered(
         dataset.name, backbone.name, query, gallery, query_crops, gallery_crops, protocol, remarks
     )
@@ -112,13 +112,3 @@ def read_gathered(path: Path) -> Gathered:
 
 def labelled(features: np.ndarray, crops: Sequence[Crop]) -> FeatureSet:
     return FeatureSet(features, np.array([c.pid for c in crops]), np.array([c.camid for c in crops]))
-
-
-def _reindexed(protocol: Protocol, query: np.ndarray, gallery: np.ndarray) -> Protocol:
-    """query, gallery: bools, whether each crop of the data set is still there."""
-
-    def there(kept: np.ndarray, indices: np.ndarray) -> np.ndarray:
-        return (np.cumsum(kept) - 1)[indices[kept[indices]]]
-
-    trials = tuple(Trial(there(query, t.query), there(gallery, t.gallery)) for t in protocol.trials)
-    return replace(protocol, trials=trials)

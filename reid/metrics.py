@@ -14,6 +14,7 @@ import numpy as np
 
 from reid.features import (
     JUNK,
+    NO_CAMERA,
     FeatureError,
     FeatureSet,
     check_fit,
@@ -24,9 +25,6 @@ from reid.features import (
 from reid.neighbors import MEMORY, distance_blocks
 from reid.protocols import MARKET, Protocol, Rule, Trial
 from reid.ranking import AveragePrecision, Ties, average_precision, first_identity_rank, match_ranks
-
-NO_CAMERA = -1
-"""The camera of a crop of which it is not known."""
 
 _ROWS = 4096  # features normalised at once
 
@@ -148,6 +146,17 @@ def identity_density(features: np.ndarray, pids: np.ndarray) -> np.ndarray:
         own = unit[rows].astype(np.float64)
         density[rows] = np.square(own - own.mean(axis=0)).sum(axis=1)
     return density
+
+
+def densities(query: FeatureSet, gallery: FeatureSet) -> np.ndarray:
+    """(nq + ng,) ``identity_density`` of query and gallery together; NaN of junk and distractors."""
+    pids = np.concatenate([query.pids, gallery.pids])
+    somebody = pids > 0
+    found = np.full(len(pids), np.nan)
+    if somebody.any():
+        features = np.concatenate([query.features, gallery.features])[somebody]
+        found[somebody] = identity_density(features, pids[somebody])
+    return found
 
 
 def _taken(one: FeatureSet, rows: np.ndarray, normalize: bool) -> FeatureSet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -36,6 +36,16 @@ class Protocol:
 
 
 MARKET = Protocol()
+
+
+def without(protocol: Protocol, query: np.ndarray, gallery: np.ndarray) -> Protocol:
+    """The protocol of what is left. query, gallery: (nq,) and (ng,) bools, whether each crop is still there."""
+
+    def left(kept: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        return (np.cumsum(kept) - 1)[indices[kept[indices]]]
+
+    trials = tuple(Trial(left(query, t.query), left(gallery, t.gallery)) for t in protocol.trials)
+    return replace(protocol, trials=trials)
 
 
 def draw_one_each(sizes: Sequence[int], seed: int) -> list[int]:

@@ -31,7 +31,7 @@ class Score:
 
     binary: the answer is right or wrong, so exact tests apply. fidelity: measured against the model's own answer
     on the original, so that the baseline's is what it is by definition. interval: shown with its interval.
-    rank: of its column (see ``reports.content.Column``); None where only data files have it. heading: the column's,
+    rank: of its column (see ``reports.content.Column``). heading: the column's,
     where the title would be long.
     """
 
@@ -42,7 +42,7 @@ class Score:
     binary: bool = False
     fidelity: bool = False
     interval: bool = False
-    rank: int | None = 5
+    rank: int = 5
     heading: str = ""
 
 

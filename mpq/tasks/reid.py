@@ -101,18 +101,14 @@ class Reidentification(Task):
 
     def read(self, plan: Plan) -> Crops:
         from reid.datasets.base import read_reid
+        from reid.features import JUNK
+        from reid.protocols import without
 
         if plan.labels is not None or plan.no_labels:
             raise UserError("re-identification takes no labels: a data set's own names say who is who")
         dataset = read_reid(*_spec(plan.data))
         twice = {crop.id for crop in dataset.query} & {crop.id for crop in dataset.gallery}
-        kept = [crop for crop in dataset.gallery if crop.pid != -1]
-        place = {crop: i for i, crop in enumerate(kept)}
-        moved = np.array([place.get(crop, -1) for crop in dataset.gallery], dtype=np.int64)
-        trials = tuple(
-            replace(trial, gallery=moved[trial.gallery][moved[trial.gallery] >= 0])
-            for trial in dataset.protocol.trials
-        )
+        kept = [crop for crop in dataset.gallery if crop.pid != JUNK]
         sources = [
             CropSource(
                 f"{crop.id} ({role})" if crop.id in twice else crop.id,
@@ -124,7 +120,8 @@ class Reidentification(Task):
             for role, crops in (("query", dataset.query), ("gallery", kept))
             for crop in crops
         ]
-        protocol = replace(dataset.protocol, trials=trials)
+        in_gallery = np.array([crop.pid != JUNK for crop in dataset.gallery])
+        protocol = without(dataset.protocol, np.ones(len(dataset.query), dtype=bool), in_gallery)
         return Crops(dataset.name, tuple(sources), remarks=dataset.notes, protocol=protocol)
 
     def fit(self, dataset: Dataset, models: list[Any]) -> tuple[Dataset, list[str]]:
@@ -180,11 +177,11 @@ class Reidentification(Task):
 
 @dataclass
 class _Half:
-    """One role's crops of one cell. rows: (n,) of the table, those that have a feature. order: of all crops of
-    the role, each one's place among those, −1 without a feature."""
+    """One role's crops of one cell. rows: (n,) of the table, those that have a feature. there: for all crops of
+    the role, whether each has one."""
 
     rows: np.ndarray
-    order: np.ndarray
+    there: np.ndarray
     found: FeatureSet | None
     _centralised: FeatureSet | None = None
 
@@ -206,13 +203,12 @@ def _half(table: pa.Table, role: str) -> _Half:
     own = np.flatnonzero([r == role for r in table.column("role").to_pylist()])
     held = table.column("feature").take(own).to_pylist()
     there = np.array([feature is not None for feature in held], dtype=bool)
-    order = np.where(there, np.cumsum(there) - 1, -1)
     rows = own[there]
     if not len(rows):
-        return _Half(rows, order, None)
+        return _Half(rows, there, None)
     features = np.stack([np.frombuffer(feature, "<f4") for feature in held if feature is not None])
     pids, camids = (np.array(table.column(name).take(rows).to_pylist()) for name in ("pid", "camid"))
-    return _Half(rows, order, FeatureSet(features, pids, camids))
+    return _Half(rows, there, FeatureSet(features, pids, camids))
 
 
 def _view(title: str, cells: Cells, halves: list[tuple[_Half, _Half]], coded: tuple[str, ...]) -> View:
@@ -234,12 +230,13 @@ def _view(title: str, cells: Cells, halves: list[tuple[_Half, _Half]], coded: tu
 def _scores(samples: int, query: _Half, gallery: _Half, task: dict[str, Any]) -> dict[str, np.ndarray]:
     """(samples,) values by score, NaN where a crop has none: a gallery's, or a query with nothing to find."""
     from reid.features import FeatureError
+    from reid.protocols import without
 
     names = ("ap", "rank1", "ap_nfc", "rank1_nfc", "id2", "id2_nfc")
     values = {name: np.full(samples, np.nan) for name in names}
     if query.found is None or gallery.found is None:
         return values
-    protocol = _protocol(task, query.order, gallery.order)
+    protocol = without(_protocol(task), query.there, gallery.there)
     for suffix in ("", "_nfc"):
         search = _Search(samples, query, gallery, centralised=bool(suffix))
         try:
@@ -299,26 +296,22 @@ class _Search:
         return evaluate(q, g, protocol=protocol, search=search)
 
     def _add(self, query: FeatureSet, gallery: FeatureSet, *rows: np.ndarray) -> None:
-        from reid.metrics import identity_density
+        from reid.metrics import densities
 
-        pids = np.concatenate([query.pids, gallery.pids])
-        somebody = pids > 0
-        if somebody.any():
-            own = np.concatenate(rows)[somebody]
-            features = np.concatenate([query.features, gallery.features])[somebody]
-            self._sums[own] += identity_density(features, pids[somebody])
-            self._times[own] += 1
+        own, found = np.concatenate(rows), densities(query, gallery)
+        somebody = np.isfinite(found)
+        self._sums[own[somebody]] += found[somebody]
+        self._times[own[somebody]] += 1
 
 
-def _protocol(task: dict[str, Any], query: np.ndarray, gallery: np.ndarray) -> Protocol:
-    """The protocol of a cell's identity. query, gallery: each crop's place among those that have a feature, or −1."""
+def _protocol(task: dict[str, Any]) -> Protocol:
+    """The protocol that a cell's identity holds."""
     from reid.protocols import Protocol, Trial
 
-    def there(order: np.ndarray, indices: list[int]) -> np.ndarray:
-        places = order[np.array(indices, dtype=np.int64)]
-        return places[places >= 0]
-
-    trials = tuple(Trial(there(query, t["query"]), there(gallery, t["gallery"])) for t in task["trials"])
+    trials = tuple(
+        Trial(np.array(t["query"], dtype=np.int64), np.array(t["gallery"], dtype=np.int64))
+        for t in task["trials"]
+    )
     return Protocol(task["rule"], task["cmc"], trials)
 
 

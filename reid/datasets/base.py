@@ -14,9 +14,6 @@ from mpq.registry import Registry, suggestion
 from reid.features import JUNK
 from reid.protocols import Protocol
 
-NO_CAMERA = -1
-"""The camera of crops of which it is not known."""
-
 
 @dataclass(frozen=True)
 class Crop:

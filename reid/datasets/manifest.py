@@ -10,9 +10,9 @@ from pathlib import Path
 
 from mpq.errors import UserError
 from mpq.paths import user_path
-from reid.datasets.base import NO_CAMERA, Crop, ReidDataset, ReidReader
+from reid.datasets.base import Crop, ReidDataset, ReidReader
 from reid.datasets.files import absent, crop_id
-from reid.features import JUNK
+from reid.features import JUNK, NO_CAMERA
 from reid.protocols import MARKET, Protocol
 
 COLUMNS = {

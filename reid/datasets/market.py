@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from mpq.errors import UserError
-from reid.datasets.base import NO_CAMERA, Crop, ReidDataset, ReidReader, departures, tally
+from reid.datasets.base import Crop, ReidDataset, ReidReader, departures, tally
 from reid.datasets.files import crop_id, left_out, located, pictures_in, some, subfolder
+from reid.features import NO_CAMERA
 from reid.protocols import MARKET
 
 _NAME = re.compile(r"(-?\d+)_c(\d+)")
