@@ -37,7 +37,7 @@ INCOMPLETE = 3
 """Exit status of a sweep that ended, but some of whose cells failed or whose codecs were not all at hand."""
 
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the results.", show_default=False)]
-MaxDrop = Annotated[float, typer.Option(help="Points of score that may be lost.", min=0, max=100)]
+MaxDrop = Annotated[float, typer.Option(help="Points (of SDR: dB) that may be lost.", min=0, max=100)]
 MaxFailures = Annotated[
     float | None,
     typer.Option(
@@ -70,7 +70,10 @@ def sweep(
     plan: Annotated[Path | None, typer.Argument(help="A plan file (YAML); options override it.")] = None,
     task: Annotated[
         str | None,
-        typer.Option(help="classification or reid. [default: classification]", show_default=False),
+        typer.Option(
+            help="classification, segmentation, speech, separation or reid. [default: classification]",
+            show_default=False,
+        ),
     ] = None,
     codec: Annotated[
         list[str] | None, typer.Option(help="name, or name:key=a,b,c. Again for more.", show_default=False)
@@ -91,7 +94,7 @@ def sweep(
     ] = None,
     similarity: Annotated[
         str | None,
-        typer.Option(help="Any of psnr,ssim,ms-ssim, or none. [default: psnr]", show_default=False),
+        typer.Option(help="Names (see mpq metrics), or none. [default: the task's]", show_default=False),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(help="Take this many samples, drawn.", show_default=False)
@@ -123,7 +126,6 @@ def sweep(
     Alone: the demonstration. The same command again goes on where it was stopped.
     """
     from mpq.plan import DEMONSTRATION, Plan, plan_from, read_plan, to_yaml
-    from mpq.registry import tasks
 
     given: dict[str, Any] = {
         "task": task,
@@ -141,11 +143,10 @@ def sweep(
     given = {key: value for key, value in given.items() if value is not None}
     demonstration = plan is None and not given.keys() - {"out", "max_failures", "seed", "limit"}
     base = read_plan(plan) if plan else DEMONSTRATION if demonstration else Plan()
+    if task not in (None, base.task):
+        base = base.of(task)
     # What a plan's own weights were for may not be asked any more.
     models, codecs = given.get("model") or list(base.model), given.get("codec") or list(base.codec)
-    if task not in (None, base.task):  # the plan's own data and models are for its own task
-        given = {"data": "", "model": [], **given}
-        models = given["model"] or [tasks.get(task).model]
     kept = {spec: file for spec, file in base.weights.items() if spec in [*models, *codecs]}
     given["weights"] = kept | _weights(weights or [], models, codecs)
     asked = plan_from(given, "command line", base)
@@ -263,9 +264,9 @@ def recommend(
     from mpq.store import Store
     from mpq.summary import summarize
 
-    drop, store = max_drop / 100, Store(user_path(run), create=False)
-    groups, allowed = summarize(store.read(), drops=(drop,)), _allowed(max_failures, store)
-    show([recommendation_section(group, drop, allowed) for group in groups], form_of(json, csv, markdown))
+    store = Store(user_path(run), create=False)
+    groups, allowed = summarize(store.read(), drops=(max_drop,)), _allowed(max_failures, store)
+    show([recommendation_section(group, max_drop, allowed) for group in groups], form_of(json, csv, markdown))
 
 
 @mpq.command()
@@ -287,7 +288,7 @@ def roundtrip(
 ) -> None:
     """One file through one codec: bitstream, decoded picture or sound, bits, similarity, time, top-5 before and after."""
     from mpq.codecs.base import ready_codecs
-    from mpq.models.base import load_classifier
+    from mpq.models.base import load_model
     from mpq.report import roundtrip_section
     from mpq.roundtrip import roundtrip as run
 
@@ -305,7 +306,7 @@ def roundtrip(
 
         show([audio_roundtrip_section(roundtrip_audio(file, asked.codecs[0], out))])
         return
-    classifier = None if model == "none" else load_classifier(model, files.get(model))
+    classifier = None if model == "none" else load_model("classification", model, files.get(model))
     show([roundtrip_section(run(file, asked.codecs[0], classifier, out))])
 
 
@@ -544,10 +545,9 @@ def _sections(
     from mpq.report import section
     from mpq.summary import summarize
 
-    drop = max_drop / 100
-    groups = summarize(store.read(only), drops=(drop,))
+    groups = summarize(store.read(only), drops=(max_drop,))
     failed = any(point.too_many_failures(max_failures) for group in groups for point in group.points)
-    sections = [section(group, max_drop=drop, max_failures=max_failures) for group in groups]
+    sections = [section(group, max_drop=max_drop, max_failures=max_failures) for group in groups]
     return sections, INCOMPLETE if failed else 0
 
 

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from mpq import engine
 from mpq.codecs.base import Codec, CodecError, Transmission
 from mpq.codecs.none import NoCodec
 from mpq.datasets.base import Dataset
-from mpq.metrics.similarity import SIMILARITIES
-from mpq.samples import ImageSample, SampleError, read_image
+from mpq.samples import SampleError
 from mpq.tasks.base import Task
-
-if TYPE_CHECKING:
-    import torch
-    from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -33,13 +26,12 @@ class Slot:
 
 @dataclass
 class Inputs:
-    """What one model is asked. positions: of the samples in the block. batch: (positions, 3, h, w) float32.
+    """What one model is asked. ready: position in the block -> the decoded sample as the model takes it.
 
     errors: position -> why this model cannot be asked about that sample.
     """
 
-    positions: list[int]
-    batch: torch.Tensor | None
+    ready: dict[int, Any]
     errors: dict[int, str]
 
 
@@ -83,13 +75,13 @@ class BlockJob:
         if scores:
             self._loaded = [model.on(self.device) for model in self._loaded]
         else:  # where blocks are only coded, the models' preprocessing is all that is needed
-            self._loaded = [replace(model, network=torch.nn.Identity()) for model in self._loaded]
+            self._loaded = [model.without_network() for model in self._loaded]
 
     def code(self, block: engine.Block) -> Iterator[Piece]:
         slots = self.slots(block)
         wanted = {slot.codec for slot in slots}
         models = {slot.model for slot in slots}
-        originals = [_read(self.sources.sources[i].read) for i in block]
+        originals = [self._read(self.sources.sources[i].read) for i in block]
         for c, codec in enumerate(self.codecs):
             # The baseline is always coded: its answers are what fidelity is measured against.
             if c in wanted or isinstance(codec, NoCodec):
@@ -99,14 +91,12 @@ class BlockJob:
     def slots(self, block: engine.Block) -> list[Slot]:
         return list(dict.fromkeys(slot for i in block for slot in self.missing.get(i, [])))
 
-    def _piece(
-        self, c: int, block: engine.Block, originals: list[ImageSample | str], models: set[int]
-    ) -> Piece:
+    def _piece(self, c: int, block: engine.Block, originals: list[Any], models: set[int]) -> Piece:
         codec = self.codecs[c]
         there = {p: original for p, original in enumerate(originals) if not isinstance(original, str)}
         sent = dict(zip(there, codec.transmit_all(list(there.values())), strict=True))
         rows: list[dict[str, Any]] = []
-        decoded: dict[int, Image.Image] = {}
+        decoded: dict[int, Any] = {}
         for position, (i, original) in enumerate(zip(block, originals, strict=True)):
             row: dict[str, Any] = {
                 "sample": self.sources.sources[i].id,
@@ -118,29 +108,59 @@ class BlockJob:
             if isinstance(original, str):
                 row["error"] = f"source: {original}"
                 continue
-            row |= {"width": original.width, "height": original.height}
+            row |= self.task.medium.described(original)
             result = sent[position]
             if isinstance(result, CodecError):
                 row["error"] = f"codec: {result}"
                 continue
             row |= self._measured(original, result)
-            decoded[position] = result.decoded.image
-        return Piece(c, block, rows, {m: _inputs(self._loaded[m], decoded) for m in sorted(models)})
+            decoded[position] = result.decoded
+        return Piece(c, block, rows, {m: self._inputs(m, decoded) for m in sorted(models)})
 
-    def _measured(self, original: ImageSample, sent: Transmission) -> dict[str, Any]:
-        measures = (SIMILARITIES[name] for name in self.similarity)
+    def _read(self, read: Callable[[], bytes]) -> Any:
+        """A sample, or why there is none."""
+        try:
+            return self.task.medium.read(read())
+        except SampleError as error:
+            return str(error)
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
+
+    def _inputs(self, m: int, samples: dict[int, Any]) -> Inputs:
+        inputs = Inputs({}, {})
+        for position, sample in samples.items():
+            try:
+                inputs.ready[position] = self.task.prepared(self._loaded[m], sample)
+            except SampleError as error:
+                inputs.errors[position] = str(error)
+            except Exception as error:  # memory, say, where the shorter of very unequal sides is enlarged
+                inputs.errors[position] = f"preprocessing {sample.extent}: {type(error).__name__}"
+        return inputs
+
+    def _measured(self, original: Any, sent: Transmission) -> dict[str, Any]:
+        measures = (self.task.medium.similarities[name] for name in self.similarity)
         return {
             "bits": sent.bitstream.bits,
             "payload_bits": sent.bitstream.payload_bits,
             "encode_ms": sent.encode_ms,
             "decode_ms": sent.decode_ms,
             "decoded_from": sent.decoded_from,
-            **{s.column: s.measure(original.pixels, sent.decoded.pixels) for s in measures},
+            **{s.column: s.measure(original, sent.decoded) for s in measures},
         }
 
     def scorer(self) -> Callable[[Piece], engine.Rows]:
         # (model, sample) -> what is kept of the answer on the original
-        reference: dict[tuple[int, int], np.ndarray] = {}
+        reference: dict[tuple[int, int], Any] = {}
+        truths: dict[int, Any] = {}  # sample -> what is right, or why that is not known
+
+        def scored(m: int, i: int, answer: Any) -> dict[str, Any]:
+            if i not in truths:
+                truths[i] = self._truth(i)
+            if isinstance(truths[i], _Unknown):
+                return {"error": f"source: {truths[i].why}"}
+            if (m, i) not in reference:
+                return {"error": "model: no answer on the original"}
+            return self.task.scored(answer, self.targets[m][i], truths[i], reference[m, i])
 
         def score(piece: Piece) -> engine.Rows:
             rows: engine.Rows = []
@@ -161,30 +181,41 @@ class BlockJob:
                     row |= {"weights_sha256": self.weights[m], **self.targets[m][i]}
                     if position in inputs.errors:
                         row["error"] = f"model: {inputs.errors[position]}"
-                    elif position in answers and (m, i) not in reference:
-                        row["error"] = "model: no answer on the original"
                     elif position in answers:
-                        row |= self.task.fields(answers[position], self.targets[m][i], reference[m, i])
+                        row |= scored(m, i, answers[position])
                     rows.append(row)
             return rows
 
         return score
 
-    def _answers(self, model: Any, inputs: Inputs) -> dict[int, np.ndarray]:
-        """Position -> a finite answer; what goes wrong is added to ``inputs.errors``."""
-        if inputs.batch is None:
+    def _truth(self, i: int) -> Any:
+        try:
+            return self.task.truth(self.sources.sources[i])
+        except SampleError as error:
+            return _Unknown(str(error))
+        except OSError as error:
+            return _Unknown(f"cannot be read: {error.strerror}")
+
+    def _answers(self, model: Any, inputs: Inputs) -> dict[int, Any]:
+        """Position -> an answer; what goes wrong is added to ``inputs.errors``."""
+        if not inputs.ready:
             return {}
         try:
-            answers = self.task.answers(model, inputs.batch)
+            given = self.task.answers(model, list(inputs.ready.values()))
         except Exception as error:  # memory, say, or a network that cannot take such an input
-            reason = " ".join(str(error).split())[:200]
-            inputs.errors.update(dict.fromkeys(inputs.positions, f"{type(error).__name__}: {reason}"))
-            return {}
-        finite = np.isfinite(answers.reshape(len(answers), -1)).all(axis=1)
-        for position, good in zip(inputs.positions, finite, strict=True):
-            if not good:
-                inputs.errors[position] = "its answer is not finite"
-        return {p: answer for p, answer, good in zip(inputs.positions, answers, finite, strict=True) if good}
+            if len(inputs.ready) == 1:
+                reason = " ".join(str(error).split())[:200]
+                inputs.errors.update(dict.fromkeys(inputs.ready, f"{type(error).__name__}: {reason}"))
+                return {}
+            alone = [Inputs({position: one}, inputs.errors) for position, one in inputs.ready.items()]
+            return {p: answer for one in alone for p, answer in self._answers(model, one).items()}
+        answers = {}
+        for position, answer in zip(inputs.ready, given, strict=True):
+            if why := self.task.unusable(answer):
+                inputs.errors[position] = why
+            else:
+                answers[position] = answer
+        return answers
 
     def lost(self, block: engine.Block, reason: str) -> engine.Rows:
         return [
@@ -204,27 +235,6 @@ class BlockJob:
         ]
 
 
-def _read(read: Callable[[], bytes]) -> ImageSample | str:
-    try:
-        return read_image(read())
-    except SampleError as error:
-        return str(error)
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-
-
-def _inputs(model: Any, images: dict[int, Image.Image]) -> Inputs:
-    import torch
-
-    ready: dict[int, torch.Tensor] = {}
-    errors: dict[int, str] = {}
-    for position, image in images.items():
-        try:
-            ready[position] = model.preprocess(image)
-        except Exception as error:  # memory, say, where the shorter of very unequal sides is enlarged
-            errors[position] = f"preprocessing {image.width} × {image.height} pixels: {type(error).__name__}"
-    if len({value.shape for value in ready.values()}) > 1:  # the first one's size is as good as any
-        first = next(iter(ready.values())).shape
-        for position in [p for p, value in ready.items() if value.shape != first]:
-            errors[position] = f"preprocessing gave {tuple(ready.pop(position).shape)}, not {tuple(first)}"
-    return Inputs(list(ready), torch.stack(list(ready.values())) if ready else None, errors)
+@dataclass(frozen=True)
+class _Unknown:
+    why: str

@@ -6,8 +6,8 @@ from rich.markup import escape
 
 from mpq import registry
 from mpq.codecs.base import KINDS, Codec
-from mpq.metrics.similarity import SIMILARITIES
-from mpq.rows import FIELDS
+from mpq.media import MEDIA
+from mpq.rows import FIRST, LAST
 from mpq.weights.shelf import Item, items
 from mpq.weights.sources import cached
 from reports.content import Column, Section, Table
@@ -34,10 +34,17 @@ def codecs_section() -> Section:
 
 def models_section() -> Section:
     rows = [
-        {"name": cls.variants or name, "what": escape(cls.summary), "here": _here(cls.unavailable())}
-        for name, cls in sorted(registry.models.entries.items())
+        {
+            "task": task,
+            "name": cls.variants or name,
+            "what": escape(cls.summary),
+            "here": _here(cls.unavailable()),
+        }
+        for task in sorted(registry.tasks.entries)
+        for name, cls in sorted(registry.models(task).entries.items())
     ]
-    return Section("Models", "Use one as --model NAME; again for more.", Table(_columns("model"), rows))
+    answer = "Use one as --model NAME; again for more. Those of re-identification: reid backbones."
+    return Section("Models", answer, Table(_columns("model"), rows, group="task"))
 
 
 def weights_section() -> Section:
@@ -72,14 +79,19 @@ def weights_section() -> Section:
 def datasets_section() -> Section:
     rows = [
         {
+            "task": task,
             "name": name,
             "what": escape(f"{cls.summary}: {cls.layout}" if cls.layout != name else cls.summary),
             "here": _here(cls.unavailable()),
         }
-        for name, cls in sorted(registry.datasets.entries.items())
+        for task in sorted(registry.tasks.entries)
+        for name, cls in sorted(registry.datasets(task).entries.items())
     ]
-    answer = "Use one as --data FOLDER (its layout is recognised) or --data NAME:ARGUMENT."
-    return Section("Data sets", answer, Table(_columns("data set"), rows))
+    answer = (
+        "Use one as --data FOLDER (its layout is recognised) or --data NAME:ARGUMENT. "
+        "Those of re-identification: reid datasets."
+    )
+    return Section("Data sets", answer, Table(_columns("data set"), rows, group="task"))
 
 
 def metrics_sections() -> list[Section]:
@@ -88,27 +100,59 @@ def metrics_sections() -> list[Section]:
         Column("unit", "unit", right=False),
         Column("what", "what it is", right=False),
     ]
-    types = [columns[0], Column("unit", "type", right=False), columns[2]]
+    types = [Column("of", "of", right=False), columns[0], Column("unit", "type", right=False), columns[2]]
+    found = [task() for _, task in sorted(registry.tasks.entries.items())]
     scores = [
-        {"name": score.key, "unit": score.unit, "what": f"{score.title}: {score.summary}", "task": name}
-        for name, task in sorted(registry.tasks.entries.items())
+        {"name": score.key, "unit": score.unit, "what": f"{score.title}: {score.summary}", "task": task.name}
+        for task in found
         for score in task.scores
     ]
-    similarities = [{"name": s.name, "unit": s.unit, "what": s.summary} for s in SIMILARITIES.values()]
-    fields = [{"name": f.name, "unit": f.type, "what": escape(f.doc)} for f in FIELDS]
+    similarities = [
+        {
+            "of": KINDS[kind],
+            "name": s.name,
+            "unit": s.unit,
+            "what": escape(s.summary),
+            "here": _here(s.unavailable()),
+        }
+        for kind, medium in MEDIA.items()
+        for s in medium.similarities.values()
+    ]
+    declared = [
+        ("all", FIRST),
+        *((KINDS[kind], (*m.fields, *m.similarity_fields)) for kind, m in MEDIA.items()),
+        *((task.name, task.fields) for task in found),
+        ("all", LAST),
+    ]
+    fields = [
+        {"of": of, "name": f.name, "unit": f.type, "what": escape(f.doc)}
+        for of, group in declared
+        for f in group
+    ]
     return [
         Section(
             "Scores",
             "Of a model's answers; always measured.",
-            Table([Column("task", "task", right=False), *columns], scores),
+            Table([Column("task", "task", right=False), *columns], scores, group="task"),
         ),
-        Section("Similarities", "Of two pictures; chosen with --similarity.", Table(columns, similarities)),
-        Section("Rows", "The fields of RUN/cells/*.parquet, a row a sample.", Table(types, fields)),
+        Section(
+            "Similarities",
+            "Of an original and what was decoded; chosen with --similarity.",
+            Table(
+                [Column("of", "of", right=False), *columns, Column("here", "here", 1, right=False)],
+                similarities,
+                group="of",
+            ),
+        ),
+        Section(
+            "Rows", "The fields of RUN/cells/*.parquet, a row a sample.", Table(types, fields, group="of")
+        ),
     ]
 
 
 def _columns(kind: str) -> list[Column]:
     return [
+        Column("task", "task", right=False),
         Column("name", kind, right=False),
         Column("what", "what it is", right=False),
         Column("here", "usable here", right=False),

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from mpq.datasets.base import Dataset
 from mpq.errors import UserError
-from mpq.models.base import Classifier
-from mpq.models.labels import LabelSpace
+from mpq.models.classification.base import Classifier
+from mpq.models.classification.labels import LabelSpace
 
 
 def resolve(dataset: Dataset, space: LabelSpace) -> list[int | None]:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from mpq.errors import UserError
-from mpq.metrics.similarity import SIMILARITIES
+from mpq.media import MEDIA
 from mpq.paths import user_path
 from mpq.registry import suggestion, tasks
 
@@ -18,21 +18,21 @@ from mpq.registry import suggestion, tasks
 class Plan:
     """A sweep's question. Every field is a key of a plan file.
 
-    task: what is asked. codec, model: specs. data: a folder or ``NAME[:ARGUMENT]``. Model and data are the task's own
-    unless told. labels: a table, sought beside the data unless named; no_labels: measure fidelity even where there
+    task: what is asked. codec, model: specs. data: a folder or ``NAME[:ARGUMENT]``. Codecs, models, data and similarity
+    (None) are the task's own unless told. labels: a table, sought beside the data unless named; no_labels: measure fidelity even where there
     are labels. weights: model or codec spec -> file.
     similarity: names. limit: how many samples, drawn with ``seed``. max_failures: the share of samples that may fail
     before a cell does.
     """
 
     task: str = "classification"
-    codec: tuple[str, ...] = ("jpeg", "webp", "avif")
+    codec: tuple[str, ...] = ()
     data: str = ""
     labels: str | None = None
     no_labels: bool = False
     model: tuple[str, ...] = ()
     weights: dict[str, str] = field(default_factory=dict)
-    similarity: tuple[str, ...] = ("psnr",)
+    similarity: tuple[str, ...] | None = None
     limit: int | None = None
     seed: int = 0
     max_failures: float = 0.01
@@ -40,13 +40,17 @@ class Plan:
 
     def __post_init__(self) -> None:
         task = tasks.get(self.task)
-        if not self.codec:
-            raise UserError("a plan needs at least one codec")
         object.__setattr__(self, "data", self.data or task.data)
         object.__setattr__(self, "model", self.model or (task.model,))
-        for name in self.similarity:
-            if name not in SIMILARITIES:
-                raise UserError(f"unknown similarity '{name}'{suggestion(name, list(SIMILARITIES))}")
+        object.__setattr__(self, "codec", self.codec or task.codecs)
+        if self.similarity is None:
+            object.__setattr__(self, "similarity", task.similarity)
+        measures = MEDIA[task.samples].similarities
+        for name in self.similarity or ():
+            if name not in measures:
+                raise UserError(f"unknown similarity '{name}'{suggestion(name, list(measures))}")
+            if why := measures[name].unavailable():
+                raise UserError(f"{name} cannot be measured here: {why}")
         if self.limit is not None and self.limit < 1:
             raise UserError(f"limit is at least 1, not {self.limit}")
         if self.seed < 0:
@@ -59,6 +63,10 @@ class Plan:
                     f"weights are given for '{spec}', which is no model or codec of this plan{suggestion(spec, known)}"
                 )
 
+    def of(self, task: str) -> Plan:
+        """This plan for another task, with that one's own data, models, codecs and similarity."""
+        return replace(self, task=task, data="", labels=None, model=(), codec=(), weights={}, similarity=None)
+
     @property
     def folder(self) -> Path:
         """Where the results go: ``runs/`` and the data set's name unless told."""
@@ -66,6 +74,7 @@ class Plan:
             return user_path(self.out)
         data = user_path(self.data)
         name = data.resolve().name if data.is_dir() else self.data
+        name = f"{self.task}-{name}" if name == "embedded" and self.task != "classification" else name
         return Path("runs") / "".join(c if c.isalnum() or c in "._-" else "-" for c in name)
 
 
@@ -113,6 +122,8 @@ def _checked(key: str, value: Any, where: str) -> Any:
     if key in ("codec", "model", "similarity"):
         value = [value] if isinstance(value, str) else value
         value = [] if key == "similarity" and value == ["none"] else value
+        if key == "codec" and value == []:
+            raise UserError("a plan needs at least one codec")
         if isinstance(value, list) and all(isinstance(v, str) for v in value):
             return tuple(value)
     elif key == "weights":

@@ -21,7 +21,7 @@ class Recommendation:
 
 
 def recommend(group: Group, max_drop: float, max_failures: float = 0.01) -> list[Recommendation]:
-    """One recommendation a codec. max_drop: a share of 1 (0.01 is one point).
+    """One recommendation a codec. max_drop: in what the score is shown in, points or dB.
 
     The points must carry the confidence of ``max_drop`` (see ``summarize``).
     """
@@ -33,7 +33,8 @@ def recommend(group: Group, max_drop: float, max_failures: float = 0.01) -> list
             if not p.too_many_failures(max_failures) and group.score.key in p.changes
         ]
         # A hundredth of a millionth keeps a loss of exactly one point from failing on rounding.
-        within = [p for p in ladder if -p.changes[group.score.key].difference.value <= max_drop + 1e-8]
+        limit = max_drop / group.score.scale + 1e-8
+        within = [p for p in ladder if p.changes[group.score.key].loss <= limit]
         sure = [p for p in within if p.confidence[max_drop] >= SURE]
         point = within[0] if within else None
         confidence = point.confidence[max_drop] if point else None
@@ -44,4 +45,4 @@ def recommend(group: Group, max_drop: float, max_failures: float = 0.01) -> list
 def cheapest(recommendations: list[Recommendation]) -> Recommendation | None:
     """The codec whose recommended setting has the lowest rate."""
     usable = [r for r in recommendations if r.point is not None]
-    return min(usable, key=lambda r: r.point.bpp.value if r.point else 0.0, default=None)
+    return min(usable, key=lambda r: r.point.rate.value if r.point else 0.0, default=None)

@@ -1,9 +1,9 @@
 """Names to things: codecs, models and data sets, found in this package and in installed plug-ins.
 
 A module put into the registry's package is found without being listed anywhere: each public subclass of
-the registry's base class that the module defines and that has a ``name`` is an entry. Installed packages
-add theirs through the entry-point group of the same name (``mpq.tasks``,
-``mpq.codecs``, ``mpq.models``, ``mpq.datasets``).
+the registry's base class that the module defines and that has a ``name`` is an entry. Models and data sets have a
+registry and a folder a task. Installed packages add theirs through entry-point groups (``mpq.tasks``, ``mpq.codecs``,
+``mpq.models``, ``mpq.datasets``; the last two for all tasks, as their classes' ``task`` says).
 Modules are imported when a name is first asked for, so they must not import heavy libraries at the top.
 """
 
@@ -13,8 +13,9 @@ import difflib
 import importlib
 import inspect
 import pkgutil
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import Any, Generic, TypeVar
 
 from mpq.errors import UserError
@@ -31,47 +32,56 @@ def suggestion(word: str, known: list[str]) -> str:
 
 
 class Registry(Generic[T]):
-    """Lazily discovered subclasses of ``base``, by their ``name``."""
+    """Lazily discovered subclasses of ``base`` ("module:Class"), by their ``name``.
 
-    def __init__(self, kind: str, package: str, base: str) -> None:
+    package: whose modules are searched, if there is one of that name. group: of entry points; the package's name unless told. task: takes only
+    classes of that ``task``.
+    """
+
+    def __init__(
+        self, kind: str, package: str, base: str, group: str | None = None, task: str | None = None
+    ) -> None:
         self.kind = kind
         self.package = package
-        self._base = base  # "module:Class", imported late so that the package may import its registry
+        self.group = group or package
+        self.task = task
+        self._base = base  # imported late so that the package may import its registry
 
     @cached_property
     def entries(self) -> dict[str, type[T]]:
         module_name, _, class_name = self._base.partition(":")
         base = getattr(importlib.import_module(module_name), class_name)
         found: dict[str, Any] = {}
-        package = importlib.import_module(self.package)
-        for info in pkgutil.iter_modules(package.__path__, f"{self.package}."):
-            module = importlib.import_module(info.name)
+        for module in self._modules():
             thing: Any
             for _, thing in inspect.getmembers(module, inspect.isclass):
                 own = issubclass(thing, base) and thing.__module__ == module.__name__
-                if (
-                    own
-                    and isinstance(getattr(thing, "name", None), str)
-                    and not thing.__name__.startswith("_")
-                ):
+                named = isinstance(getattr(thing, "name", None), str) and not thing.__name__.startswith("_")
+                if own and named:
                     found[thing.name] = thing
-        for entry in entry_points(group=self.package):
+        for entry in entry_points(group=self.group):
+            what = f"the plug-in {self.kind} '{entry.name}' ({entry.value})"
             try:
                 thing = entry.load()
             except Exception as error:
-                raise UserError(
-                    f"the plug-in {self.kind} '{entry.name}' ({entry.value}) cannot be loaded: {error}"
-                ) from error
+                raise UserError(f"{what} cannot be loaded: {error}") from error
             if not (inspect.isclass(thing) and issubclass(thing, base)):
-                raise UserError(
-                    f"the plug-in {self.kind} '{entry.name}' ({entry.value}) is not a {base.__name__}"
-                )
+                raise UserError(f"{what} is not a {base.__name__}")
+            if self.task is not None and getattr(thing, "task", None) != self.task:
+                continue
             if entry.name in found:
-                raise UserError(
-                    f"the plug-in {self.kind} '{entry.name}' ({entry.value}) has a name that is taken"
-                )
+                raise UserError(f"{what} has a name that is taken")
             found[entry.name] = thing
         return found
+
+    def _modules(self) -> list[Any]:
+        if find_spec(self.package) is None:
+            return []
+        package = importlib.import_module(self.package)
+        return [
+            importlib.import_module(info.name)
+            for info in pkgutil.iter_modules(package.__path__, f"{self.package}.")
+        ]
 
     def get(self, name: str) -> type[T]:
         """The class called ``name``. Raises UserError with the nearest name there is."""
@@ -81,13 +91,19 @@ class Registry(Generic[T]):
             raise UserError(f"unknown {self.kind} '{name}'{suggestion(name, list(self.entries))}") from None
 
 
-def _registries() -> tuple[Registry, Registry, Registry, Registry]:
-    return (
-        Registry("task", "mpq.tasks", "mpq.tasks.base:Task"),
-        Registry("codec", "mpq.codecs", "mpq.codecs.base:Codec"),
-        Registry("model", "mpq.models", "mpq.models.base:ClassifierSource"),
-        Registry("data set", "mpq.datasets", "mpq.datasets.base:DatasetReader"),
+tasks: Registry = Registry("task", "mpq.tasks", "mpq.tasks.base:Task")
+codecs: Registry = Registry("codec", "mpq.codecs", "mpq.codecs.base:Codec")
+
+
+@cache
+def models(task: str) -> Registry:
+    """The models that a task's questions can be put to."""
+    return Registry("model", f"mpq.models.{task}", "mpq.models.base:ModelSource", "mpq.models", task)
+
+
+@cache
+def datasets(task: str) -> Registry:
+    """The data sets that a task can be made with."""
+    return Registry(
+        "data set", f"mpq.datasets.{task}", "mpq.datasets.base:DatasetReader", "mpq.datasets", task
     )
-
-
-tasks, codecs, models, datasets = _registries()

@@ -20,8 +20,8 @@ SMALL = 200
 """Answers below which a report says that one weighs much."""
 
 
-def section(group: Group, *, max_drop: float = 0.01, max_failures: float = 0.01) -> Section:
-    """A group's part of the report."""
+def section(group: Group, *, max_drop: float = 1.0, max_failures: float = 0.01) -> Section:
+    """A group's part of the report. max_drop: in what the score is shown in, points or dB."""
     recommendations = recommend(group, max_drop, max_failures)
     return Section(
         title=_title(group),
@@ -46,40 +46,42 @@ def _title(group: Group) -> str:
 def recommendation_section(group: Group, max_drop: float, max_failures: float = 0.01) -> Section:
     """``mpq recommend``: one line a codec."""
     recommendations = recommend(group, max_drop, max_failures)
+    allowed, unit = _amount(group.score, max_drop), group.rate.title
     rows = []
     for r in recommendations:
-        row = {"codec": r.codec, "setting": f"none loses at most {_points(max_drop)}"}
+        row = {"codec": r.codec, "setting": f"none loses at most {allowed}"}
         if r.point is not None and r.confidence is not None:
             change = r.point.changes[group.score.key].difference
             row |= {
                 "setting": r.point.setting,
-                "bpp": rate(r.point.bpp.value),
-                "change": signed(change),
+                "rate": rate(r.point.rate.value),
+                "change": signed(change, group.score.scale),
                 "confidence": f"{100 * r.confidence:.0f} %",
             }
-        row["sure"] = f"{r.sure.setting} ({rate(r.sure.bpp.value)} bpp)" if r.sure else "—"
+        row["sure"] = f"{r.sure.setting} ({rate(r.sure.rate.value)} {unit})" if r.sure else "—"
         rows.append(row)
     columns = [
         Column("codec", "codec", right=False),
         Column("setting", "cheapest setting", right=False),
-        Column("bpp", "bpp"),
-        Column("change", f"{group.score.title} change, points (95 %)"),
+        Column("rate", unit),
+        Column("change", f"{group.score.title} change, {_unit(group.score)} (95 %)"),
         Column("confidence", "confidence"),
         Column("sure", "cheapest at 95 % confidence", 1, right=False),
     ]
+    key = group.rate.key
     data: list[dict[str, Any]] = [
         {
             "codec": r.codec,
             "setting": r.point.setting if r.point else None,
-            "bpp": r.point.bpp.value if r.point else None,
+            key: r.point.rate.value if r.point else None,
             "confidence": r.confidence,
             "setting_95": r.sure.setting if r.sure else None,
-            "bpp_95": r.sure.bpp.value if r.sure else None,
+            f"{key}_95": r.sure.rate.value if r.sure else None,
         }
         for r in recommendations
     ]
     notes = [
-        f"Cheapest: the lowest rate whose measured loss is at most {_points(max_drop)}. Confidence: that the true "
+        f"Cheapest: the lowest rate whose measured loss is at most {allowed}. Confidence: that the true "
         + (
             "loss is (Dirichlet posterior on lost, kept and won answers, Jeffreys' prior)."
             if group.score.binary
@@ -130,33 +132,45 @@ def _similarity(name: str, value: float | None) -> str:
 
 
 def _answer(group: Group, recommendations: list[Recommendation], max_drop: float) -> str:
-    name = group.score.title
+    score = group.score
+    name, allowed = score.title, _amount(score, max_drop)
     best = cheapest(recommendations)
     if group.baseline is None or not group.baseline.samples:
         return "The baseline has no scores, so nothing can be compared with it."
-    if group.score.unit != "share":
+    if not score.lossy:
         return f"Nothing could be scored: all that is known is {name}."
     if not recommendations:
         return "Only the baseline has been measured."
     if best is None or best.point is None:
-        return f"No setting stays within {_points(max_drop)} of the original's {name}."
+        return f"No setting stays within {allowed} of the original's {name}."
     point, confidence, kept = best.point, best.confidence or 0.0, best.point.kept
+    where = f"{point.spec} at {rate(point.rate.value)} {group.rate.title}"
+    smaller = f"{point.saving:.1f} times smaller than the stored files"
+    sure = f"that it does so beyond these samples is {100 * confidence:.0f} % sure."
+    if score.unit != "share" or score.lower_is_better:
+        change = point.changes[score.key].difference
+        verb = "raises" if change.value > 0 else "lowers" if change.value < 0 else "does not change"
+        amount = "" if change.value == 0 else f" by {_amount(score, abs(score.scale * change.value), 1)}"
+        return (
+            f"{where} {verb} {name}{amount} ({signed(change, score.scale)}), {smaller}. It is the "
+            f"cheapest setting that loses at most {allowed}; {sure}"
+        )
     if kept is None or kept.low is None or kept.high is None:
         return f"The {name} of the originals is 0: there is none to keep."
     return (
-        f"{point.spec} at {rate(point.bpp.value)} bpp keeps {100 * kept.value:.1f} % of {name} "
-        f"(95 % interval {100 * kept.low:.1f}–{100 * kept.high:.1f} %), {point.saving:.1f} times smaller than the "
-        f"stored files. It is the cheapest setting that loses at most {_points(max_drop)}; "
-        f"that it does so beyond these samples is {100 * confidence:.0f} % sure."
+        f"{where} keeps {100 * kept.value:.1f} % of {name} "
+        f"(95 % interval {100 * kept.low:.1f}–{100 * kept.high:.1f} %), {smaller}. It is the cheapest "
+        f"setting that loses at most {allowed}; {sure}"
     )
 
 
 def _table(group: Group, max_failures: float) -> Table:
     main, *others = group.scores
+    mark = {"share": " %", "dB": " dB"}.get(main.unit)
     columns = [
         Column("spec", "setting", right=False),
-        Column("bpp", "bpp"),
-        Column("score", f"{main.title} % (95 %)" if main.unit == "share" else main.title),
+        Column("rate", group.rate.title),
+        Column("score", main.title if mark is None else f"{main.title}{mark} (95 %)"),
         Column("change", "change (95 %)", 1),
     ]
     if main.binary and not main.fidelity:
@@ -164,14 +178,17 @@ def _table(group: Group, max_failures: float) -> Table:
     for score in others:
         heading = score.heading or score.title
         columns.append(Column(score.key, f"{heading} (95 %)" if score.interval else heading, score.rank))
-    titles = {"psnr": ("PSNR", 3), "ssim": ("SSIM", 7), "ms_ssim": ("MS-SSIM", 8)}
     measured = {c for p in group.points for c in p.similarity}
-    columns += [Column(c, title, rank) for c, (title, rank) in titles.items() if c in measured]
+    similarities = [s for s in group.medium.similarities.values() if s.column in measured]
+    columns += [Column(s.column, s.title, s.rank) for s in similarities]
     columns += [Column("encode", "enc ms", 10), Column("decode", "dec ms", 9)]
-    return Table(columns, [_row(group, point, max_failures) for point in group.points], group="codec")
+    formats = {s.column: s.format for s in similarities}
+    return Table(
+        columns, [_row(group, point, formats, max_failures) for point in group.points], group="codec"
+    )
 
 
-def _row(group: Group, point: Point, max_failures: float) -> dict[str, str]:
+def _row(group: Group, point: Point, formats: dict[str, str], max_failures: float) -> dict[str, str]:
     row = {"codec": point.codec, "spec": point.spec if not point.is_baseline else "none (as stored)"}
     if point.too_many_failures(max_failures) or not point.samples:
         tried = point.failed + point.samples
@@ -179,7 +196,7 @@ def _row(group: Group, point: Point, max_failures: float) -> dict[str, str]:
             "score": f"[red]failed: {point.failed} of {tried}[/red]" if tried else "[red]unreadable[/red]"
         }
     row |= {
-        "bpp": rate(point.bpp.value),
+        "rate": rate(point.rate.value),
         "encode": "" if point.is_baseline else f"{point.encode_ms:.1f}",
         "decode": "" if point.is_baseline else f"{point.decode_ms:.1f}",
     }
@@ -189,48 +206,53 @@ def _row(group: Group, point: Point, max_failures: float) -> dict[str, str]:
             main = score is group.score
             row["score" if main else score.key] = _value(score, estimate, interval=main or score.interval)
     if change := point.changes.get(group.score.key):
-        row["change"] = coloured(change.difference)
+        row["change"] = coloured(change.difference, group.score)
         if change.p is not None:
             row["p"] = f"{change.p:.3f}" if change.p >= 0.001 else "<.001"
-    formats = {"psnr": "{:.1f}", "ssim": "{:.3f}", "ms_ssim": "{:.3f}"}
     for column, estimate in point.similarity.items():
-        row[column] = formats[column].format(estimate.value) if math.isfinite(estimate.value) else "∞"
+        text = formats[column].format(estimate.value).replace("-", "−")
+        row[column] = text if math.isfinite(estimate.value) else "∞"
     return row
 
 
 def _value(score: Score, estimate: Estimate, *, interval: bool) -> str:
     if score.unit == "points":
-        return coloured(estimate)
+        return coloured(estimate, score)
     if score.unit == "share":
         return percent(estimate) if interval else f"{100 * estimate.value:.1f}"
+    if score.unit == "dB":
+        return decibels(estimate) if interval else f"{estimate.value:.2f}".replace("-", "−")
     return f"{estimate.value:.3f}"
 
 
 def _curve(group: Group, shown: Score, max_failures: float) -> Curve | None:
     """A score over the rate, held against the originals' main score."""
 
-    def points(estimate: Estimate) -> tuple[float, float]:
-        low, high = (math.nan if end is None else 100 * end for end in (estimate.low, estimate.high))
-        return low, high
+    def shown_as(value: float | None) -> float:
+        return math.nan if value is None else shown.scale * value
 
-    if shown.unit != "share":
+    if shown.unit not in ("share", "dB"):
         return None
     series = []
     for codec in group.codecs:
-        ladder = [p for p in group.ladder(codec) if not p.too_many_failures(max_failures)]
+        ladder = [
+            p
+            for p in group.ladder(codec)
+            if not p.too_many_failures(max_failures) and math.isfinite(p.scores[shown.key].value)
+        ]
         if ladder:
             scores = [p.scores[shown.key] for p in ladder]
-            line = [(p.bpp.value, 100 * score.value) for p, score in zip(ladder, scores, strict=True)]
-            series.append(Series(codec, line, [points(score) for score in scores]))
+            line = [(p.rate.value, shown_as(e.value)) for p, e in zip(ladder, scores, strict=True)]
+            series.append(Series(codec, line, [(shown_as(e.low), shown_as(e.high)) for e in scores]))
     if not series:
         return None
     baseline = group.baseline
-    level = 100 * baseline.scores[group.score.key].value if baseline and baseline.samples else None
+    level = shown_as(baseline.scores[group.score.key].value) if baseline and baseline.samples else math.nan
     return Curve(
         series,
-        "bpp",
-        f"{shown.title} %",
-        level,
+        group.rate.title,
+        f"{shown.title} {'%' if shown.unit == 'share' else 'dB'}",
+        level if math.isfinite(level) else None,
         "original",
         title=f"Rate and {shown.title}",
         note="Bands are 95 % intervals, bootstrap over samples.",
@@ -241,17 +263,18 @@ def _notes(group: Group, max_failures: float) -> list[str]:
     task = tasks.get(group.task)()
     notes = task.notes(group.score.key)
     scored = max(point.scored for point in group.points)
-    if 0 < scored < SMALL and group.score.unit == "share":
-        many = (
-            f"{scored} samples" if group.samples == scored else f"{scored} scored of {group.samples} samples"
-        )
+    trials = max((point.trials or 0) for point in group.points) or scored
+    if 0 < trials < SMALL and group.score.unit == "share":
+        many = f"{scored} samples" if group.samples == scored else f"{scored} scored of {group.samples} samples"
+        if group.score.counts:
+            many = f"{trials} {task.noun}s in {many}"
         notes.append(
-            f"{many}: one {task.noun} weighs {100 / scored:.1f} points. Read the intervals, not the order."
+            f"{many}: one {task.noun} weighs {100 / trials:.1f} points. Read the intervals, not the order."
         )
     mark = "p: McNemar's exact test. " if group.score.binary and not group.score.fidelity else ""
     notes.append(
-        "bpp: all bits of the bitstreams / pixels of the originals. Change: points against 'none', paired by "
-        f"sample. {mark}Intervals: bootstrap over samples."
+        f"{group.rate.title}: {group.rate.summary} of the originals, all of the bitstreams' bits. Change: "
+        f"{_unit(group.score)} against 'none', paired by sample. {mark}Intervals: bootstrap over samples."
     )
     for point in group.points:
         if point.failed:
@@ -273,16 +296,22 @@ def _data(group: Group, point: Point, max_failures: float) -> dict[str, Any]:
         "weights_sha256": group.weights_sha256,
     }
     body = asdict(point)
-    body["confidence"] = {f"drop_{100 * drop:g}": c for drop, c in point.confidence.items()}
+    key = group.rate.key
+    rates = {key: body.pop("rate"), f"mean_{key}": body.pop("mean_rate")}
+    rates |= {f"payload_{key}": body.pop("payload_rate"), **body.pop("rates")}
+    body = {**{name: body.pop(name) for name in ("codec", "setting")}, **rates, **body}
+    body["confidence"] = {f"drop_{drop:g}": c for drop, c in point.confidence.items()}
     failed = point.too_many_failures(max_failures)
     if failed:  # what is left of such a cell is no score
         body |= {"scores": {}, "changes": {}, "confidence": {}, "kept": None}
     return head | body | {"cell_failed": failed}
 
 
-def rate(bpp: float) -> str:
-    """bits a pixel to three significant digits."""
-    return f"{bpp:.4f}" if bpp < 0.1 else f"{bpp:.3f}" if bpp < 1 else f"{bpp:.2f}"
+def rate(value: float) -> str:
+    """A rate to three significant digits."""
+    if not math.isfinite(value) or value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.4f}" if value < 0.1 else f"{value:.3f}" if value < 1 else f"{value:.2f}"
 
 
 def percent(estimate: Estimate) -> str:
@@ -291,26 +320,40 @@ def percent(estimate: Estimate) -> str:
     return f"{100 * estimate.value:.1f} ({100 * estimate.low:.0f}–{100 * estimate.high:.0f})"
 
 
-def signed(estimate: Estimate) -> str:
-    """Points with their sign: −5.0 (−15…+5)."""
+def decibels(estimate: Estimate) -> str:
+    ends = (f"{v:.1f}".replace("-", "−") for v in (estimate.low, estimate.high) if v is not None)
+    return f"{estimate.value:.2f}".replace("-", "−") + (
+        f" ({'…'.join(ends)})" if estimate.low is not None else ""
+    )
+
+
+def signed(estimate: Estimate, scale: int = 100) -> str:
+    """Points (or dB, of scale 1) with their sign: −5.0 (−15…+5)."""
 
     def points(value: float, digits: int) -> str:
-        text = f"{100 * value:+.{digits}f}".replace("-", "−")
+        text = f"{scale * value:+.{digits}f}".replace("-", "−")
         return text.lstrip("+−") if float(text.replace("−", "-")) == 0 else text
 
+    coarse, fine = (0, 1) if scale == 100 else (1, 2)
     if estimate.low is None or estimate.high is None:
-        return points(estimate.value, 1)
-    return f"{points(estimate.value, 1)} ({points(estimate.low, 0)}…{points(estimate.high, 0)})"
+        return points(estimate.value, fine)
+    return f"{points(estimate.value, fine)} ({points(estimate.low, coarse)}…{points(estimate.high, coarse)})"
 
 
-def coloured(estimate: Estimate) -> str:
-    """``signed``, red or green where zero is outside the interval."""
-    text, low, high = signed(estimate), estimate.low, estimate.high
+def coloured(estimate: Estimate, score: Score) -> str:
+    """``signed``, red for worse or green for better where zero is outside the interval."""
+    text, low, high = signed(estimate, score.scale), estimate.low, estimate.high
     if low is None or high is None or low <= 0 <= high:
         return text
-    colour = "red" if estimate.value < 0 else "green"
+    colour = "red" if (estimate.value < 0) != score.lower_is_better else "green"
     return f"[{colour}]{text}[/{colour}]"
 
 
-def _points(share: float) -> str:
-    return f"{100 * share:g} point" + ("" if share == 0.01 else "s")
+def _unit(score: Score) -> str:
+    return "dB" if score.unit == "dB" else "points"
+
+
+def _amount(score: Score, shown: float, digits: int | None = None) -> str:
+    """``1 point``, ``2.5 points``, ``0.3 dB``."""
+    number = f"{shown:g}" if digits is None else f"{shown:.{digits}f}"
+    return f"{number} dB" if score.unit == "dB" else f"{number} point" + ("" if number == "1" else "s")

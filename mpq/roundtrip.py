@@ -11,8 +11,8 @@ import numpy as np
 from mpq.codecs.base import Codec, CodecError, Sample, Transmission
 from mpq.errors import UserError
 from mpq.metrics.classification import log_softmax, top_classes
-from mpq.metrics.similarity import SIMILARITIES
-from mpq.models.base import Classifier
+from mpq.metrics.similarity import MEASURES
+from mpq.models.classification.base import Classifier
 from mpq.samples import ImageSample, SampleError, read_image
 
 
@@ -37,7 +37,7 @@ def roundtrip(path: Path, codec: Codec, model: Classifier | None, folder: Path) 
     """Writes ``folder/STEM.SETTING.EXT`` (the bitstream) and ``….png`` (what was decoded from it)."""
     original, sent = send(path, codec, read_image)
     files = keep(path, codec, folder, sent, ".png", lambda decoded, file: decoded.image.save(file))
-    similarity = {s.name: s.measure(original.pixels, sent.decoded.pixels) for s in SIMILARITIES.values()}
+    similarity = {s.name: s.measure(original, sent.decoded) for s in MEASURES}
     before, after = (_top(model, s) if model else [] for s in (original, sent.decoded))
     return Roundtrip(codec, original, sent, similarity, files, before, after)
 

@@ -1,14 +1,18 @@
-"""The rows of a result: one a sample and cell. Every field is documented here and nowhere else."""
+"""The rows of a result: one a sample and cell. Fields are documented where they are declared: those of all rows
+here, the others with their medium and their task."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS_VERSION = 2
+ROWS_VERSION = 3
 """Raised whenever the meaning of a field or the way it is made changes: older cells are then made anew."""
 
 
@@ -19,7 +23,7 @@ class Field:
     doc: str
 
 
-FIELDS = (
+FIRST = (
     Field("cell", "string", "hash of all that shaped the row; the name of its cell's file"),
     Field("sample", "string", "the sample's id: its path in the data set"),
     Field("dataset", "string", "the data set's name"),
@@ -29,28 +33,9 @@ FIELDS = (
     Field("setting", "string", "the codec's setting, key=value,…; empty for 'none'"),
     Field("bits", "int64", "bits of the whole bitstream; of the stored file for 'none'"),
     Field("payload_bits", "int64", "bits of the entropy-coded signal in it"),
-    Field("width", "int32", "of the original, in pixels, after EXIF rotation"),
-    Field("height", "int32", "of the original, in pixels, after EXIF rotation"),
-    Field("label", "int32", "the label's index among the model's classes; null without labels"),
-    Field("prediction", "int32", "the model's first class on the decoded sample"),
-    Field("top1", "bool", "prediction == label; null without labels"),
-    Field("top5", "bool", "label among the first five; null without labels or below six classes"),
-    Field("agreement", "bool", "prediction == the model's prediction on the original"),
-    Field("kl", "float64", "KL divergence from the answer on the original to this one, in nats"),
-    Field("top5_classes", "list", "the first five classes"),
-    Field("top5_probabilities", "floats", "and their softmax probabilities"),
-    Field("pid", "int64", "re-identification: whose crop it is; 0 a distractor's"),
-    Field("camid", "int32", "re-identification: its camera; −1 where none is known"),
-    Field("role", "string", "re-identification: 'query' or 'gallery'"),
-    Field(
-        "feature",
-        "binary",
-        "re-identification: the backbone's feature, little-endian float32, not normalised",
-    ),
-    Field("drift", "float64", "cosine distance of the feature to the original's"),
-    Field("psnr", "float64", "dB, over RGB; infinite for equal pictures; null if not asked for"),
-    Field("ssim", "float64", "0–1; null if not asked for or the picture is too small"),
-    Field("ms_ssim", "float64", "0–1; null if not asked for or the picture is too small"),
+)
+
+LAST = (
     Field(
         "encode_ms",
         "float64",
@@ -73,7 +58,7 @@ TIMINGS = ("encode_ms", "decode_ms")
 """The fields that differ from run to run."""
 
 
-def schema() -> pa.Schema:
+def schema(fields: Sequence[Field]) -> pa.Schema:
     import pyarrow as pa
 
     types: dict[str, Any] = {
@@ -83,21 +68,29 @@ def schema() -> pa.Schema:
         "int64": pa.int64(),
         "float64": pa.float64(),
         "list": pa.list_(pa.int32()),
+        "counts": pa.list_(pa.int64()),
         "floats": pa.list_(pa.float32()),
+        "doubles": pa.list_(pa.float64()),
+        "words": pa.list_(pa.string()),
         "binary": pa.binary(),
     }
     return pa.schema(
-        [pa.field(f.name, types[f.type], metadata={"doc": f.doc.encode()}) for f in FIELDS],
+        [pa.field(f.name, types[f.type], metadata={"doc": f.doc.encode()}) for f in fields],
     )
 
 
-def to_table(rows: list[dict[str, Any]]) -> pa.Table:
+def to_table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     """Rows as dictionaries -> a table; absent fields are null, unknown ones an error."""
     import pyarrow as pa
 
-    known = {f.name for f in FIELDS}
     for row in rows[:1]:
-        if strange := row.keys() - known:
+        if strange := row.keys() - set(schema.names):
             raise KeyError(f"no such row field: {sorted(strange)}")
-    columns = {f.name: [row.get(f.name) for row in rows] for f in FIELDS}
-    return pa.Table.from_pydict(columns, schema=schema())
+    return pa.Table.from_pydict({n: [row.get(n) for row in rows] for n in schema.names}, schema=schema)
+
+
+def column(table: pa.Table, name: str) -> np.ndarray:
+    """(samples,) float64, NaN where null, or where the rows have no such field."""
+    if name not in table.schema.names:
+        return np.full(table.num_rows, np.nan)
+    return np.array([np.nan if v is None else float(v) for v in table.column(name).to_pylist()])

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mpq.metrics.similarity import SIMILARITIES
+from mpq.media import Medium, Rate
 from mpq.registry import tasks
-from mpq.tasks.base import Score, View, column
+from mpq.rows import column
+from mpq.tasks.base import Score, View
+from reports.resampling import Ratio, Statistic, confidence_of_loss_within, distributions
 from reports.stats import (
     RESAMPLES,
     Estimate,
-    bootstrap_ratios,
+    clopper_pearson,
     confidence_of_drop_within,
     mcnemar_exact,
     paired_difference,
@@ -31,32 +33,38 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Change:
     """Score minus the baseline's on the same samples; p of McNemar's exact test, for right/wrong scores that are no
-    fidelity."""
+    fidelity. loss: what is worse by it."""
 
     difference: Estimate
     p: float | None
+    loss: float
 
 
 @dataclass(frozen=True)
 class Point:
     """One cell.
 
-    samples: that were answered; scored: that have the group's score; failed: that have an error though their source could be read; unreadable:
-    whose source could not. bpp: Σ bits / Σ pixels of the originals; mean_bpp: the mean of each sample's own.
-    saving: Σ bits of the stored files / Σ bits, over the same samples. kept: score / baseline's score. changes: per score. similarity: means; PSNR over the samples that differ.
-    exact: samples that were decoded without any loss. encode_ms, decode_ms: medians a sample.
+    samples: that were answered; scored: that have the group's score; trials: what errors are counted among, such as
+    words, where the score counts any; failed: that have an error though their source could be read; unreadable:
+    whose source could not. rate: Σ bits / Σ what the medium's rate is over; mean_rate: the mean of each sample's own;
+    rates: the medium's others, likewise. saving: Σ bits of the stored files / Σ bits, over the same samples. kept: score /
+    baseline's score. changes: per score. confidence: by how much may be lost, in what the score is shown in.
+    similarity: means, over the samples that differ where it is infinite for others. exact: samples that were decoded
+    without any loss. encode_ms, decode_ms: medians a sample.
     """
 
     codec: str
     setting: str
     samples: int
     scored: int
+    trials: int | None
     failed: int
     unreadable: int
     error: str | None
-    bpp: Estimate
-    mean_bpp: Estimate
-    payload_bpp: float
+    rate: Estimate
+    mean_rate: Estimate
+    payload_rate: float
+    rates: dict[str, float]
     scores: dict[str, Estimate]
     saving: float | None
     kept: Estimate | None
@@ -88,6 +96,7 @@ class Group:
     """
 
     task: str
+    medium: Medium
     view: str
     dataset: str
     model: str
@@ -101,6 +110,10 @@ class Group:
         return self.scores[0]
 
     @property
+    def rate(self) -> Rate:
+        return self.medium.rate
+
+    @property
     def baseline(self) -> Point | None:
         return next((p for p in self.points if p.is_baseline), None)
 
@@ -111,18 +124,19 @@ class Group:
     def ladder(self, codec: str) -> list[Point]:
         """A codec's scored points, lowest rate first."""
         return sorted(
-            (p for p in self.points if p.codec == codec and p.samples), key=lambda p: (p.bpp.value, p.setting)
+            (p for p in self.points if p.codec == codec and p.samples),
+            key=lambda p: (p.rate.value, p.setting),
         )
 
 
 def summarize(
     cells: Iterable[tuple[dict[str, Any], pa.Table]],
     *,
-    drops: tuple[float, ...] = (0.01,),
+    drops: tuple[float, ...] = (1.0,),
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> list[Group]:
-    """Groups of points from finished cells. drops: losses whose confidence each point carries."""
+    """Groups of points from finished cells. drops: losses whose confidence each point carries, in points or dB."""
     by_group: dict[str, dict[str, tuple[dict[str, Any], pa.Table]]] = {}
     for identity, table in cells:
         shared = [identity[key] for key in ("task", "dataset", "model", "targets")]
@@ -139,8 +153,10 @@ def _merged(
 ) -> tuple[dict[str, Any], pa.Table]:
     """The same setting twice: the rows of the newer making, with the similarities that either has measured."""
     (identity, table), (_, older) = sorted((one, other), key=lambda cell: cell[0]["rows"], reverse=True)
-    for measure in SIMILARITIES.values():
+    for measure in tasks.get(identity["task"]["name"])().medium.similarities.values():
         name = measure.column
+        if name not in table.schema.names or name not in older.schema.names:
+            continue
         if table.column(name).null_count == table.num_rows:
             table = table.set_column(table.schema.get_field_index(name), name, older.column(name))
     return identity, table
@@ -152,27 +168,44 @@ def _groups(
     """A group for each of the task's views."""
     cells = sorted(cells, key=lambda cell: cell[0]["codec"]["name"] != "none")
     task = tasks.get(cells[0][0]["task"]["name"])()
-    return [_group(task.name, task.scores, view, cells, drops, resamples, seed) for view in task.views(cells)]
+    first = cells[0][1]
+    groups = []
+    for view in task.views(cells):
+        scores, points = _points(task.medium, task.scores, view, cells, drops, resamples, seed)
+        groups.append(
+            Group(
+                task.name,
+                task.medium,
+                view.title,
+                first.column("dataset")[0].as_py(),
+                first.column("model")[0].as_py(),
+                first.column("weights_sha256")[0].as_py(),
+                first.num_rows,
+                scores,
+                sorted(points, key=lambda p: (not p.is_baseline, p.codec, p.rate.value, p.setting)),
+            )
+        )
+    return groups
 
 
-def _group(
-    task: str,
+def _points(
+    medium: Medium,
     known: tuple[Score, ...],
     view: View,
     cells: list[tuple[dict[str, Any], pa.Table]],
     drops: tuple[float, ...],
     resamples: int,
     seed: int,
-) -> Group:
+) -> tuple[tuple[Score, ...], list[Point]]:
     has_baseline = cells[0][0]["codec"]["name"] == "none"
     first = cells[0][1]
     # Without any score there are failures to report all the same.
     scores = tuple(
-        s for s in known if any(np.isfinite(v.get(s.key, np.nan)).any() for v in view.values)
+        s for s in known if any(s.key in values and values[s.key].usable.any() for values in view.values)
     ) or tuple(s for s in known if s.fidelity)
-    nothing = np.full(first.num_rows, np.nan)
+    nothing = Ratio.of(np.full(first.num_rows, np.nan))
     whole = [{score.key: values.get(score.key, nothing) for score in scores} for values in view.values]
-    columns = _Columns(first.num_rows)
+    columns = _Columns()
     builders = [
         _PointBuilder(
             identity,
@@ -181,172 +214,190 @@ def _group(
             counted,
             (first, whole[0]) if has_baseline else None,
             scores,
+            medium,
             columns,
         )
         for (identity, table), filled, counted in zip(cells, whole, view.counted, strict=True)
     ]
-    distribution = bootstrap_ratios(*columns.arrays(), resamples=resamples, seed=seed)
-    points = [builder.build(distribution, drops) for builder in builders]
-    return Group(
-        task,
-        view.title,
-        first.column("dataset")[0].as_py(),
-        first.column("model")[0].as_py(),
-        first.column("weights_sha256")[0].as_py(),
-        first.num_rows,
-        scores,
-        sorted(points, key=lambda p: (not p.is_baseline, p.codec, p.bpp.value, p.setting)),
-    )
+    drawn = distributions(columns.statistics, first.num_rows, resamples=resamples, seed=seed)
+    return scores, [builder.build(drawn, drops) for builder in builders]
 
 
 class _Columns:
-    """Collects ratios of sums over the same samples, to bootstrap them all in one go."""
+    """Collects figures over the same samples, to resample them all on the same draws."""
 
-    def __init__(self, samples: int) -> None:
-        self.samples = samples
-        self._numerators: list[np.ndarray] = []
-        self._denominators: list[np.ndarray] = []
+    def __init__(self) -> None:
+        self.statistics: list[Statistic] = []
 
-    def add(self, numerator: np.ndarray, denominator: np.ndarray | None = None) -> int:
-        """A ratio over the samples where both are finite (the mean, without a denominator); returns its column."""
-        below = np.ones(self.samples) if denominator is None else denominator
-        usable = np.isfinite(numerator) & np.isfinite(below)
-        self._numerators.append(np.where(usable, numerator, 0.0))
-        self._denominators.append(np.where(usable, below, 0.0))
-        return len(self._numerators) - 1
+    def add(self, statistic: Statistic) -> int:
+        self.statistics.append(statistic)
+        return len(self.statistics) - 1
 
-    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        return np.stack(self._numerators, axis=1), np.stack(self._denominators, axis=1)
+    def value(self, column: int) -> float:
+        return self.statistics[column].value
 
-    def ratio(self, column: int) -> float:
-        below = self._denominators[column].sum()
-        return float(self._numerators[column].sum() / below) if below else math.nan
+
+@dataclass(frozen=True)
+class _Pair:
+    """A score and the baseline's, over the samples that have both, as columns."""
+
+    before: Statistic
+    after: Statistic
+    columns: tuple[int, int]
+
+    @property
+    def difference(self) -> float:
+        return self.after.value - self.before.value
+
+    def unchanged(self) -> bool:
+        """Whether no sample's is another."""
+        return np.array_equal(self.before.each, self.after.each, equal_nan=True)
 
 
 class _PointBuilder:
-    """values: score -> (samples,). counted: (samples,) whose rate counts. baseline: its rows and values."""
+    """values: score -> its figure. counted: (samples,) whose rate counts. baseline: its rows and values."""
 
     def __init__(
         self,
         identity: dict[str, Any],
         table: pa.Table,
-        values: dict[str, np.ndarray],
+        values: dict[str, Statistic],
         counted: np.ndarray,
-        baseline: tuple[pa.Table, dict[str, np.ndarray]] | None,
+        baseline: tuple[pa.Table, dict[str, Statistic]] | None,
         scores: tuple[Score, ...],
+        medium: Medium,
         columns: _Columns,
     ) -> None:
         self.table = table
         self.is_baseline = identity["codec"]["name"] == "none"
         self.scores = {score.key: score for score in scores}
-        self.score = scores[0].key
+        self.score = scores[0]
         self.columns = columns
         self.values = values
-        self.before = {} if baseline is None else baseline[1]
         self.answered = np.array([e is None for e in table.column("error").to_pylist()]) & counted
         bits = np.where(self.answered, column(table, "bits"), np.nan)
-        pixels = np.where(self.answered, column(table, "width") * column(table, "height"), np.nan)
-        self.bpp = columns.add(bits, pixels)
-        self.mean_bpp = columns.add(bits / pixels)
-        self.payload = columns.add(column(table, "payload_bits"), pixels)
-        self.saving = columns.add(column(baseline[0], "bits"), bits) if baseline is not None else None
-        self.score_columns = {key: columns.add(v) for key, v in self.values.items()}
+        extent = medium.rate.extent(table)
+        self.rate = columns.add(Ratio.of(bits, extent))
+        self.mean_rate = columns.add(Ratio.of(bits / extent))
+        self.payload = Ratio.of(np.where(self.answered, column(table, "payload_bits"), np.nan), extent)
+        self.others = {r.key: Ratio.of(bits, r.extent(table)) for r in medium.rates[1:]}
+        self.saving = None if baseline is None else Ratio.of(column(baseline[0], "bits"), bits)
+        self.score_columns = {key: columns.add(v) for key, v in values.items()}
+        measured = {
+            s.column: np.where(counted, column(table, s.column), np.nan) for s in medium.similarities.values()
+        }
+        self.exact = int(sum(np.isposinf(np.stack(list(measured.values()))).any(axis=0)))
         self.similarities = {
-            s.column: np.where(counted, column(table, s.column), np.nan) for s in SIMILARITIES.values()
+            c: columns.add(Ratio.of(v)) for c, v in measured.items() if not np.isnan(v).all()
         }
-        self.similarity_columns = {
-            c: columns.add(v) for c, v in self.similarities.items() if not np.isnan(v).all()
-        }
-        self.differences = {key: self.values[key] - v for key, v in self.before.items()}
-        self.difference_columns = {key: columns.add(d) for key, d in self.differences.items()}
-        self.kept = None
-        if self.score in self.before:
-            both = np.isfinite(self.differences[self.score])
-            after = np.where(both, self.values[self.score], np.nan)
-            self.kept = columns.add(after, np.where(both, self.before[self.score], np.nan))
+        self.pairs: dict[str, _Pair] = {}
+        for key, before in ({} if baseline is None or self.is_baseline else baseline[1]).items():
+            both = before.usable & values[key].usable
+            if both.any():
+                pair = before.within(both), values[key].within(both)
+                self.pairs[key] = _Pair(*pair, (columns.add(pair[0]), columns.add(pair[1])))
 
-    def build(self, distribution: np.ndarray, drops: tuple[float, ...]) -> Point:
+    def build(self, drawn: np.ndarray, drops: tuple[float, ...]) -> Point:
         errors = [e for e in self.table.column("error").to_pylist() if e is not None]
         unreadable = sum(e.startswith("source:") for e in errors)
         own = [e for e in errors if not e.startswith("source:")]
 
         def estimate(column: int) -> Estimate:
-            value = self.columns.ratio(column)
+            value = self.columns.value(column)
             if not math.isfinite(value):
                 return Estimate(value)
-            return Estimate(value, *percentile_interval(distribution[:, column]))
+            return Estimate(value, *percentile_interval(drawn[:, column]))
 
-        psnr = self.similarities["psnr"]
         return Point(
             codec=self.table.column("codec")[0].as_py(),
             setting=self.table.column("setting")[0].as_py(),
             samples=int(self.answered.sum()),
-            scored=int(np.isfinite(self.values[self.score]).sum()),
+            scored=int(self.values[self.score.key].usable.sum()),
+            trials=self._trials,
             failed=len(own),
             unreadable=unreadable,
             error=own[0] if own else None,
-            bpp=estimate(self.bpp),
-            mean_bpp=estimate(self.mean_bpp),
-            payload_bpp=self.columns.ratio(self.payload),
-            scores={s: self._score(s, distribution) for s in self.score_columns},
-            saving=None if self.saving is None or self.is_baseline else self.columns.ratio(self.saving),
-            kept=self._kept(distribution),
-            changes=self._changes(distribution),
+            rate=estimate(self.rate),
+            mean_rate=estimate(self.mean_rate),
+            payload_rate=self.payload.value,
+            rates={key: ratio.value for key, ratio in self.others.items()},
+            scores={key: self._score(key, drawn) for key in self.score_columns},
+            saving=None if self.saving is None or self.is_baseline else self.saving.value,
+            kept=self._kept(drawn),
+            changes={key: self._change(key, drawn) for key in self.pairs if self.scores[key].lossy},
             confidence=self._confidence(drops),
-            similarity={c: estimate(column) for c, column in self.similarity_columns.items()},
-            exact=int(np.isinf(psnr).sum()),
+            similarity={c: estimate(column) for c, column in self.similarities.items()},
+            exact=self.exact,
             encode_ms=_median(column(self.table, "encode_ms")),
             decode_ms=_median(column(self.table, "decode_ms")),
         )
 
-    def _score(self, key: str, distribution: np.ndarray) -> Estimate:
-        values = self.values[key][np.isfinite(self.values[key])]
-        if not len(values):
+    @property
+    def _trials(self) -> int | None:
+        statistic = self.values[self.score.key]
+        return int(statistic.trials) if self.score.counts and isinstance(statistic, Ratio) else None
+
+    def _score(self, key: str, drawn: np.ndarray) -> Estimate:
+        statistic, score = self.values[key], self.scores[key]
+        if not statistic.usable.any() or not math.isfinite(statistic.value):
             return Estimate(math.nan)
-        if self.is_baseline and self.scores[key].fidelity:
-            return Estimate(float(values.mean()))  # by definition, not by measurement
-        draws = distribution[:, self.score_columns[key]]
-        if self.scores[key].binary:
-            return proportion(values, draws)
-        return Estimate(float(values.mean()), *percentile_interval(draws))
+        if self.is_baseline and score.fidelity:
+            return Estimate(statistic.value)  # by definition, not by measurement
+        draws = drawn[:, self.score_columns[key]]
+        if score.binary:
+            return proportion(statistic.each[statistic.usable], draws)
+        if score.counts and statistic.value == 0 and isinstance(statistic, Ratio):
+            return Estimate(0.0, *clopper_pearson(0, int(statistic.trials)))
+        return Estimate(statistic.value, *percentile_interval(draws))
 
-    def _kept(self, distribution: np.ndarray) -> Estimate | None:
-        if self.kept is None or self.is_baseline or not math.isfinite(self.columns.ratio(self.kept)):
+    def _kept(self, drawn: np.ndarray) -> Estimate | None:
+        pair = self.pairs.get(self.score.key)
+        if pair is None or self.score.unit != "share" or self.score.lower_is_better or pair.before.value == 0:
             return None
-        difference = self.differences[self.score]
-        difference = difference[np.isfinite(difference)]
-        value = self.columns.ratio(self.kept)
-        if self.scores[self.score].binary and np.all(difference == difference[0]):
-            whole = paired_difference(difference, distribution[:, self.difference_columns[self.score]])
-            before = float(self.before[self.score][np.isfinite(self.differences[self.score])].mean())
+        before, after = (drawn[:, column] for column in pair.columns)
+        value = pair.after.value / pair.before.value
+        if self.score.binary and pair.unchanged():
+            whole = self._change(self.score.key, drawn).difference
             assert whole.low is not None and whole.high is not None
-            return Estimate(value, max(0.0, 1 + whole.low / before), min(1 / before, 1 + whole.high / before))
-        return Estimate(value, *percentile_interval(distribution[:, self.kept]))
+            most = 1 / pair.before.value
+            return Estimate(value, max(0.0, 1 + whole.low * most), min(most, 1 + whole.high * most))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares = np.where(before != 0, after / before, np.nan)
+        return Estimate(value, *percentile_interval(shares))
 
-    def _changes(self, distribution: np.ndarray) -> dict[str, Change]:
-        changes = {}
-        for key, score in self.scores.items():
-            difference = self.differences.get(key, np.array([]))
-            both = np.isfinite(difference)
-            if self.is_baseline or score.unit != "share" or not both.any():
-                continue
-            draws = distribution[:, self.difference_columns[key]]
-            if not score.binary:
-                interval = percentile_interval(draws)
-                changes[key] = Change(Estimate(float(difference[both].mean()), *interval), None)
-                continue
-            before, after = self.before[key][both], self.values[key][both]
+    def _change(self, key: str, drawn: np.ndarray) -> Change:
+        pair, score = self.pairs[key], self.scores[key]
+        before, after = (drawn[:, column] for column in pair.columns)
+        difference, p = pair.difference, None
+        if score.binary:
+            both = pair.before.usable
+            was, is_now = pair.before.each[both], pair.after.each[both]
+            estimate = paired_difference(is_now - was, after - before)
             # Agreement with itself is 1 by definition: no test can be made of it.
-            p = None if score.fidelity else mcnemar_exact(before, after)
-            changes[key] = Change(paired_difference(difference[both], draws), p)
-        return changes
+            p = None if score.fidelity else mcnemar_exact(was, is_now)
+        elif score.counts and pair.unchanged() and isinstance(pair.after, Ratio):
+            bound = clopper_pearson(0, int(pair.after.trials))[1]
+            estimate = Estimate(difference, -bound, bound)
+        else:
+            estimate = Estimate(difference, *percentile_interval(after - before))
+        return Change(estimate, p, difference if score.lower_is_better else -difference)
 
     def _confidence(self, drops: tuple[float, ...]) -> dict[float, float]:
-        difference = self.differences.get(self.score, np.array([]))
-        difference = difference[np.isfinite(difference)]
-        if self.is_baseline or not len(difference):
+        pair = self.pairs.get(self.score.key)
+        if pair is None or not self.score.lossy:
             return {}
-        return {drop: confidence_of_drop_within(difference, drop) for drop in drops}
+        if self.score.binary:
+            both = pair.before.usable
+            differences = pair.after.each[both] - pair.before.each[both]
+            return {d: confidence_of_drop_within(differences, d / self.score.scale) for d in drops}
+        if self.score.counts and pair.unchanged() and isinstance(pair.after, Ratio):
+            nothing = np.zeros(int(pair.after.trials))
+            return {d: confidence_of_drop_within(nothing, d / self.score.scale) for d in drops}
+        lower = self.score.lower_is_better
+        return {
+            d: confidence_of_loss_within(pair.before, pair.after, d / self.score.scale, lower_is_better=lower)
+            for d in drops
+        }
 
 
 def _median(values: np.ndarray) -> float:

@@ -23,7 +23,7 @@ from mpq.models.base import CPU_BATCH
 from mpq.paths import user_path
 from mpq.plan import Plan
 from mpq.registry import tasks as registry
-from mpq.rows import ROWS_VERSION
+from mpq.rows import ROWS_VERSION, schema
 from mpq.store import Cell, Store
 from mpq.tasks.base import Task
 
@@ -69,13 +69,14 @@ class Sweep:
         """Every cell of the plan, the baseline's first."""
         found: dict[Slot, Cell] = {}
         # What decodes the sources, runs the networks and measures similarity, beside codecs and models.
-        packages = (
-            "pillow",
-            "torch",
-            *(["pytorch-msssim"] if {"ssim", "ms-ssim"} & set(self.plan.similarity) else []),
-        )
+        medium = self.task.medium
+        measures = [medium.similarities[name] for name in self.plan.similarity or ()]
+        packages = [*medium.packages, "torch", *(package for m in measures for package in m.packages)]
         task = self.task.identity(self.dataset)
-        made_with = {name: version(name) for name in packages} | {"device": self.device, "batch": CPU_BATCH}
+        made_with = {name: version(name) for name in sorted(set(packages))} | {
+            "device": self.device,
+            "batch": CPU_BATCH,
+        }
         for c, codec in enumerate(self.codecs):
             for m, model in enumerate(self.models):
                 cell = Cell(
@@ -86,7 +87,7 @@ class Sweep:
                         "codec": codec.identity,
                         "model": model.identity,
                         "targets": self._targets_digest(model),
-                        "similarity": sorted(self.plan.similarity),
+                        "similarity": sorted(self.plan.similarity or ()),
                         "made_with": made_with,
                     }
                 )
@@ -151,7 +152,7 @@ class Sweep:
     @property
     def block_size(self) -> int:
         """Samples that go together: fixed by the data set's size alone, so that no result depends on the workers."""
-        return min(16, max(4, -(-len(self.dataset.sources) // 32)))
+        return min(self.task.block, max(4, -(-len(self.dataset.sources) // 32)))
 
     def blocks(self, missing: dict[int, list[Slot]]) -> list[list[int]]:
         """The blocks that hold a sample with something missing."""
@@ -181,7 +182,7 @@ class Sweep:
             [(model.name, self._weights(model)) for model in self.models],
             [model.weights_sha256 for model in self.models],
             [self.targets[model.name] for model in self.models],
-            self.plan.similarity,
+            self.plan.similarity or (),
             missing,
             self.device,
             self.models,
@@ -192,6 +193,7 @@ class Sweep:
         # In an order of its own, so that several processes on one folder meet late; what another has done by
         # the time that a block's turn comes is not done again.
         random.Random(f"{os.getpid()} {time.time_ns()}").shuffle(blocks)
+        fields = schema(self.task.row_fields)
         names = {tuple(block): self._part(job, block) for block in blocks}
         results = engine.run(
             job,
@@ -202,7 +204,7 @@ class Sweep:
             on_piece=lambda: advanced(1),
         )
         for block, rows in results:
-            store.write_part(self._part(job, block), rows)
+            store.write_part(self._part(job, block), rows, fields)
         store.finish(
             {slot.cell: cell for slot, cell in self.cells.items()},
             {s.cell: f"{self.codecs[s.codec].spec}~{self.models[s.model].name}" for s in self.cells},

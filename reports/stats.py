@@ -1,12 +1,12 @@
 """Intervals and paired tests, for both halves of the suite.
 
-Everything that a report shows is a ratio of two sums over samples: a mean, a paired difference, a corpus
-rate, a share of the baseline's score. So there is one bootstrap: samples are drawn with replacement, the
-same draws for every column, and each ratio is taken on each draw.
+There is one bootstrap: samples are drawn with replacement, the same draws for every figure of a report (see
+``resampling``), so that differences are paired.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,18 +33,22 @@ def bootstrap_ratios(
     numerators, denominators: (samples, columns); a sample that a column lacks is 0 in both. Returns
     (resamples, columns), NaN where a draw has nothing to divide by. All columns see the same draws.
     """
-    count, columns = numerators.shape
+    parts = []
+    for times in drawn(len(numerators), resamples, seed):
+        below = times @ denominators
+        with np.errstate(divide="ignore", invalid="ignore"):
+            parts.append(np.where(below != 0, (times @ numerators) / below, np.nan))
+    return np.concatenate(parts)
+
+
+def drawn(count: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """(draws, count) float64, ``resamples`` draws in parts: how often each of ``count`` samples is in each draw."""
     rng = np.random.default_rng(seed)
-    result = np.empty((resamples, columns))
     step = max(1, _CHUNK // max(count, 1))
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
-        drawn = rng.integers(count, size=(rows, count)) + count * np.arange(rows)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count).astype(np.float64)
-        below = times @ denominators
-        with np.errstate(divide="ignore", invalid="ignore"):
-            result[start : start + rows] = np.where(below != 0, (times @ numerators) / below, np.nan)
-    return result
+        places = rng.integers(count, size=(rows, count)) + count * np.arange(rows)[:, None]
+        yield np.bincount(places.ravel(), minlength=rows * count).reshape(rows, count).astype(np.float64)
 
 
 def percentile_interval(distribution: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
@@ -100,19 +104,12 @@ def mcnemar_exact(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def confidence_of_drop_within(differences: np.ndarray, max_drop: float, *, seed: int = 0) -> float:
-    """Probability that the mean loss is at most ``max_drop``, from (samples,) differences, after minus before.
+    """Probability that at most a share of ``max_drop`` more right answers are lost than won.
 
-    Of right and wrong answers (differences of −1, 0 and 1) the shares of lost, kept and won ones have a Dirichlet
-    posterior under Jeffreys' prior (½, ½, ½): unlike a bootstrap it stays uncertain when few answers, or none,
-    have changed. Of other differences: the Bayesian bootstrap (Rubin 1981).
+    differences: (samples,) of −1, 0 and 1, after minus before. The shares of lost, kept and won answers have a
+    Dirichlet posterior under Jeffreys' prior (½, ½, ½): unlike a bootstrap it stays uncertain when few answers,
+    or none, have changed.
     """
-    rng = np.random.default_rng(seed)
-    if np.isin(differences, (-1, 0, 1)).all():
-        counts = [np.sum(differences == d) for d in (-1, 0, 1)]
-        draws = rng.dirichlet(np.array(counts) + 0.5, size=100_000)
-        return float(np.mean(draws[:, 0] - draws[:, 2] <= max_drop))
-    within, step = 0, max(1, _CHUNK // len(differences))
-    for start in range(0, RESAMPLES, step):
-        shares = rng.standard_exponential((min(step, RESAMPLES - start), len(differences)))
-        within += int(np.sum(-(shares @ differences) <= max_drop * shares.sum(axis=1)))
-    return within / RESAMPLES
+    counts = [np.sum(differences == d) for d in (-1, 0, 1)]
+    draws = np.random.default_rng(seed).dirichlet(np.array(counts) + 0.5, size=100_000)
+    return float(np.mean(draws[:, 0] - draws[:, 2] <= max_drop))

@@ -12,10 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from mpq.errors import UserError
-from mpq.rows import FIELDS, schema, to_table
+from mpq.registry import tasks
+from mpq.rows import schema, to_table
 from mpq.store import Cell, Store
 
 CELL = Cell({"codec": {"name": "x"}})
+
+
+SCHEMA = schema(tasks.get("classification")().row_fields)
 
 
 def _rows(samples: list[str], cell: str = CELL.hash) -> list[dict]:
@@ -28,8 +32,8 @@ def _finish(store: Store, samples: list[str]) -> list[str]:
 
 def test_parts_become_a_cell_in_the_order_of_the_samples(tmp_path: Path) -> None:
     store = Store(tmp_path / "run")
-    store.write_part("p2", _rows(["c"]))
-    store.write_part("p1", _rows(["b", "a"]))
+    store.write_part("p2", _rows(["c"]), SCHEMA)
+    store.write_part("p1", _rows(["b", "a"]), SCHEMA)
     assert store.present() == {CELL.hash: {"a", "b", "c"}}
     assert _finish(store, ["a", "b", "c"]) == [CELL.hash]
     ((identity, table),) = store.read()
@@ -41,7 +45,7 @@ def test_parts_become_a_cell_in_the_order_of_the_samples(tmp_path: Path) -> None
 
 def test_an_incomplete_cell_stays_in_parts(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.write_part("p1", _rows(["a"]))
+    store.write_part("p1", _rows(["a"]), SCHEMA)
     assert _finish(store, ["a", "b"]) == []
     assert store.present() == {CELL.hash: {"a"}}
     with pytest.raises(UserError, match="no finished cell yet"):
@@ -50,8 +54,8 @@ def test_an_incomplete_cell_stays_in_parts(tmp_path: Path) -> None:
 
 def test_the_same_rows_from_two_processes_count_once(tmp_path: Path) -> None:
     first, second = Store(tmp_path), Store(tmp_path)
-    first.write_part("p1", _rows(["a", "b"]))
-    second.write_part("p2", _rows(["b", "a"]))
+    first.write_part("p1", _rows(["a", "b"]), SCHEMA)
+    second.write_part("p2", _rows(["b", "a"]), SCHEMA)
     _finish(first, ["a", "b"])
     assert _finish(second, ["a", "b"]) == []
     assert first.read()[0][1].num_rows == 2
@@ -60,9 +64,11 @@ def test_the_same_rows_from_two_processes_count_once(tmp_path: Path) -> None:
 def test_a_row_that_one_process_lost_and_another_did_not_is_done(tmp_path: Path) -> None:
     for name in ("p1", "p2"):  # whichever is read first
         store = Store(tmp_path / name)
-        store.write_part(name, _rows(["a"]))
+        store.write_part(name, _rows(["a"]), SCHEMA)
         store.write_part(
-            "p3" if name == "p1" else "p0", [row | {"error": "worker: died"} for row in _rows(["a"])]
+            "p3" if name == "p1" else "p0",
+            [row | {"error": "worker: died"} for row in _rows(["a"])],
+            SCHEMA,
         )
         _finish(store, ["a"])
         assert store.read()[0][1].column("error").to_pylist() == [None]
@@ -70,7 +76,7 @@ def test_a_row_that_one_process_lost_and_another_did_not_is_done(tmp_path: Path)
 
 def test_forgotten_cells_leave_parts_too_and_others_stay(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.write_part("p", [*_rows(["a"]), *_rows(["a"], cell="other")])
+    store.write_part("p", [*_rows(["a"]), *_rows(["a"], cell="other")], SCHEMA)
     _finish(store, ["a"])
     assert store.finished().keys() == {CELL.hash}
     store.forget({CELL.hash})
@@ -82,7 +88,7 @@ def test_cells_are_gathered_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("mpq.store.ROWS_AT_ONCE", 2)
     store, cells = Store(tmp_path), {c.hash: c for c in (Cell({"n": i}) for i in range(5))}
     for sample in ("a", "b"):
-        store.write_part(sample, [row for cell in cells for row in _rows([sample], cell)])
+        store.write_part(sample, [row for cell in cells for row in _rows([sample], cell)], SCHEMA)
     assert set(store.finish(cells, dict.fromkeys(cells, "x"), ["a", "b"])) == set(cells)
     assert all(table.num_rows == 2 for _, table in store.read())
 
@@ -108,7 +114,9 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 
 def test_a_flipped_bit_never_reads_as_other_rows(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.write_part("p", [row | {"kl": i / 7} for i, row in enumerate(_rows([f"s{i}" for i in range(40)]))])
+    store.write_part(
+        "p", [row | {"kl": i / 7} for i, row in enumerate(_rows([f"s{i}" for i in range(40)]))], SCHEMA
+    )
     _finish(store, [f"s{i}" for i in range(40)])
     (path,) = store.cells.iterdir()
     whole, rows = path.read_bytes(), store.read()[0][1].to_pylist()
@@ -151,8 +159,10 @@ def test_a_cells_hash_is_of_its_content_and_not_of_its_order() -> None:
     assert Cell({"a": 1}).hash != Cell({"a": 2}).hash
 
 
-def test_every_field_is_documented_once_and_strange_ones_are_a_bug() -> None:
-    assert len({f.name for f in FIELDS}) == len(FIELDS) == len(schema())
-    assert all(f.doc for f in FIELDS)
+@pytest.mark.parametrize("task", sorted(tasks.entries))
+def test_every_field_is_documented_once_and_strange_ones_are_a_bug(task: str) -> None:
+    fields = tasks.get(task)().row_fields
+    assert len({f.name for f in fields}) == len(fields) == len(schema(fields))
+    assert all(f.doc for f in fields)
     with pytest.raises(KeyError, match="nosuch"):
-        to_table([{"nosuch": 1}])
+        to_table([{"nosuch": 1}], schema(fields))

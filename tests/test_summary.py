@@ -11,8 +11,9 @@ import pytest
 
 from mpq.recommend import cheapest, recommend
 from mpq.report import section
-from mpq.rows import to_table
+from mpq.rows import schema, to_table
 from mpq.summary import Group, summarize
+from mpq.tasks.classification import Classification
 
 N = 60
 
@@ -41,7 +42,7 @@ def _cell(codec: str, q: int, bits: np.ndarray, top1: np.ndarray, errors: dict[i
             "psnr": math.inf if i == 0 else 30.0,
         }
         rows.append(row)
-    return _identity(codec, q), to_table(rows)
+    return _identity(codec, q), to_table(rows, schema(Classification().row_fields))
 
 
 @pytest.fixture
@@ -69,9 +70,9 @@ def test_a_point_is_its_sums(arrays) -> None:
     assert baseline.is_baseline
     pixels = (10 + np.arange(N)) * 10
     bits, before, after = arrays["bits"], arrays["before"], arrays["after"]
-    assert jpeg.bpp.value == pytest.approx(bits.sum() / pixels.sum())
-    assert jpeg.mean_bpp.value == pytest.approx(np.mean(bits / pixels))
-    assert jpeg.payload_bpp == pytest.approx(np.sum(bits // 2) / pixels.sum())
+    assert jpeg.rate.value == pytest.approx(bits.sum() / pixels.sum())
+    assert jpeg.mean_rate.value == pytest.approx(np.mean(bits / pixels))
+    assert jpeg.payload_rate == pytest.approx(np.sum(bits // 2) / pixels.sum())
     assert jpeg.scores["top1"].value == pytest.approx(after.mean())
     assert jpeg.changes["top1"].difference.value == pytest.approx(after.mean() - before.mean())
     assert jpeg.kept is not None
@@ -95,7 +96,7 @@ def test_intervals_are_a_plain_bootstraps(arrays) -> None:
         "score": jpeg.scores["top1"],
         "change": jpeg.changes["top1"].difference,
         "kept": jpeg.kept,
-        "bpp": jpeg.bpp,
+        "bpp": jpeg.rate,
     }
     for name, estimate in ours.items():
         assert estimate is not None
@@ -122,7 +123,7 @@ def test_what_fails_is_said_and_never_recommended(arrays) -> None:
     shown = section(group)
     assert any("1 samples failed (codec: no way)" in note for note in shown.notes)
     assert "failed: 1 of 60" in next(r for r in shown.table.rows if r["codec"] == "jpeg")["score"]
-    assert recommend(group, 0.01)[0].point is None
+    assert recommend(group, 1)[0].point is None
     assert shown.data[1]["cell_failed"]
     assert shown.data[1]["scores"] == shown.data[1]["changes"] == {}
 
@@ -195,12 +196,12 @@ def _ladder(losses: dict[int, int], samples: int = 2000) -> Group:
         top1 = np.ones(samples)
         top1[:lost] = 0
         cells.append(_cell("jpeg", q, np.full(samples, 10 * q), top1))
-    (group,) = summarize(cells, drops=(0.01,), resamples=200)
+    (group,) = summarize(cells, drops=(1,), resamples=200)
     return group
 
 
 def test_recommended_is_the_cheapest_within_the_drop_and_the_sure_one_above_it() -> None:
-    (found,) = recommend(_ladder({1: 400, 2: 21, 3: 19, 4: 2, 5: 0}), 0.01)
+    (found,) = recommend(_ladder({1: 400, 2: 21, 3: 19, 4: 2, 5: 0}), 1)
     assert found.point is not None and found.sure is not None and found.confidence is not None
     assert found.point.setting == "q=3"
     assert 0.5 < found.confidence < 0.7
@@ -208,16 +209,16 @@ def test_recommended_is_the_cheapest_within_the_drop_and_the_sure_one_above_it()
 
 
 def test_a_loss_of_exactly_the_limit_is_within_it() -> None:
-    (found,) = recommend(_ladder({3: 20}), 0.01)
+    (found,) = recommend(_ladder({3: 20}), 1)
     assert found.point is not None
 
 
 def test_nothing_is_recommended_where_all_lose_too_much() -> None:
-    recommendations = recommend(_ladder({1: 400, 2: 100}), 0.01)
+    recommendations = recommend(_ladder({1: 400, 2: 100}), 1)
     assert recommendations[0].point is recommendations[0].sure is None
     assert cheapest(recommendations) is None
 
 
 def test_few_samples_make_nothing_sure() -> None:
-    (found,) = recommend(_ladder({3: 0}, samples=20), 0.01)
+    (found,) = recommend(_ladder({3: 0}, samples=20), 1)
     assert found.point is not None and found.sure is None

@@ -16,12 +16,14 @@ from PIL import Image
 from mpq.codecs.base import Bitstream, Codec
 from mpq.datasets.base import read_dataset
 from mpq.errors import UserError
-from mpq.models.base import Classifier, load_classifier
+from mpq.models.base import load_model
+from mpq.models.classification.base import Classifier
 from mpq.plan import Plan
-from mpq.rows import FIELDS, TIMINGS
+from mpq.rows import TIMINGS
 from mpq.samples import ImageSample
 from mpq.store import Store
 from mpq.sweep import Sweep
+from mpq.tasks.classification import Classification
 
 
 def _run(plan: Plan, folder: Path, device: str = "cpu", **options) -> Store:
@@ -58,7 +60,7 @@ def test_rows_are_those_of_a_plain_loop(store: Store) -> None:
     rows = {(r["model"], r["codec"], r["setting"], r["sample"]): r for r in _rows(store)}
     assert len(rows) == 2 * 4 * 6
     for name in PLAN.model:
-        model = load_classifier(name)
+        model = load_model("classification", name)
         for codec, setting, format, options in (
             ("jpeg", "quality=5", "JPEG", {"quality": 5}),
             ("jpeg", "quality=40", "JPEG", {"quality": 40}),
@@ -267,7 +269,7 @@ def test_folders_whose_names_are_no_classes_are_a_folder_of_pictures(tmp_path: P
 
 def test_rows_carry_what_they_were_made_with(store: Store) -> None:
     for identity, table in store.read():
-        assert set(table.column_names) == {f.name for f in FIELDS}
+        assert set(table.column_names) == {f.name for f in Classification().row_fields}
         assert identity["model"]["weights"] == table.column("weights_sha256")[0].as_py()
         assert "pillow" in identity["codec"]["version"] or identity["codec"]["name"] == "none"
         json.dumps(identity)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from mpq import engine
 from mpq.datasets.base import Dataset
-from mpq.models.base import Classifier, load_classifier
+from mpq.models.base import load_model
+from mpq.models.classification.base import Classifier
 from mpq.plan import Plan
 from mpq.samples import read_image
 from mpq.store import Store
@@ -166,7 +167,9 @@ class _ModelsAlone:
         import torch
 
         torch.set_num_threads(threads)
-        self._loaded = [load_classifier(spec, weights).on("cpu") for spec, weights in self.models]
+        self._loaded = [
+            load_model("classification", spec, weights).on("cpu") for spec, weights in self.models
+        ]
         self._tensors = _ready(self._loaded, self.dataset)
 
     def code(self, block: engine.Block) -> Iterator[None]:

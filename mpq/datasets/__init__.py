@@ -1,1 +1,1 @@
-"""Data sets. A module here with a subclass of ``base.DatasetReader`` is found without being listed."""
+"""Data sets, a folder a task. A module there with a subclass of ``base.DatasetReader`` is found without being listed."""

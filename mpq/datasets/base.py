@@ -14,9 +14,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from mpq.codecs.base import KINDS, Kind
 from mpq.errors import UserError
 from mpq.paths import user_path
 from mpq.registry import datasets as registry
+from mpq.registry import tasks
 
 IMAGE_SUFFIXES = frozenset(
     [
@@ -41,9 +43,34 @@ IMAGE_SUFFIXES = frozenset(
 )
 
 
+AUDIO_SUFFIXES = frozenset(
+    [
+        ".wav",
+        ".flac",
+        ".mp3",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".m4a",
+        ".mp4",
+        ".aac",
+        ".aif",
+        ".aiff",
+        ".wma",
+        ".webm",
+    ]
+)
+
+SUFFIXES: dict[Kind, frozenset[str]] = {"image": IMAGE_SUFFIXES, "audio": AUDIO_SUFFIXES}
+"""What the files of samples end in."""
+
+
 @dataclass(frozen=True)
 class Source:
-    """One sample's file. ``label`` is as the data set spells it: an index, a WordNet id or a class name."""
+    """One sample's file.
+
+    label: as the data set spells it: a class's index, WordNet id or name; what is said.
+    """
 
     id: str
     path: Path
@@ -51,6 +78,11 @@ class Source:
 
     def read(self) -> bytes:
         return self.path.read_bytes()
+
+    @property
+    def companions(self) -> tuple[Path, ...]:
+        """Other files that hold what is right: a mask, stems."""
+        return ()
 
 
 @dataclass(frozen=True)
@@ -84,26 +116,29 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over every source's id, label and bytes: the same pictures anywhere have the same one."""
+        """sha256 over every source's id, label, bytes and companions: the same samples anywhere have the same one."""
 
-        def digest(source: Source) -> str:
-            return hashlib.sha256(source.read()).hexdigest()
+        def digest(source: Source) -> list[str]:
+            files = [source.read(), *(path.read_bytes() for path in source.companions)]
+            return [hashlib.sha256(file).hexdigest() for file in files]
 
         with ThreadPoolExecutor() as threads:  # hashing and reading both release the interpreter lock
             digests = list(threads.map(digest, self.sources))
-        rows = [[s.id, s.label, d] for s, d in zip(self.sources, digests, strict=True)]
+        rows = [[s.id, s.label, *d] for s, d in zip(self.sources, digests, strict=True)]
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 class DatasetReader(ABC):
     """Reads one layout. ``--data NAME:ARGUMENT`` names it; a bare folder goes to the first that recognises it.
 
-    priority: lower asks first.
+    task: whose. takes_labels: reads the table that ``--labels`` names, for any folder. priority: lower asks first.
     """
 
     name: ClassVar[str]
+    task: ClassVar[str] = "classification"
     summary: ClassVar[str]
     layout: ClassVar[str]
+    takes_labels: ClassVar[bool] = False
     priority: ClassVar[int] = 50
 
     @abstractmethod
@@ -119,43 +154,51 @@ class DatasetReader(ABC):
         return None
 
 
-def read_dataset(data: str, labels: str | None = None) -> Dataset:
-    """The data set that ``data`` names: a folder, or ``NAME[:ARGUMENT]`` of a reader. Raises UserError."""
-    dataset = _choose(data, labels)
+def read_dataset(data: str, labels: str | None = None, task: str = "classification") -> Dataset:
+    """The data set that ``data`` names: a folder, or ``NAME[:ARGUMENT]`` of a task's reader. Raises UserError."""
+    dataset = _choose(data, labels, task)
     readable, problems = [], list(dataset.problems)
     for source in dataset.sources:
         try:
-            with source.path.open("rb"):
-                readable.append(source)
+            for file in (source.path, *source.companions):
+                with file.open("rb"):
+                    pass
+            readable.append(source)
         except OSError as error:
-            problems.append(f"{source.path} cannot be read: {error.strerror}")
+            problems.append(f"{file} cannot be read: {error.strerror}")
     if not readable:
         why = f" ({problems[0]})" if problems else ""
-        raise UserError(f"'{data}' holds no usable picture{why}")
+        raise UserError(f"'{data}' holds no usable {KINDS[tasks.get(task).samples]}{why}")
     return replace(dataset, sources=tuple(readable), problems=tuple(problems))
 
 
-def _choose(data: str, labels: str | None) -> Dataset:
+def _choose(data: str, labels: str | None, task: str) -> Dataset:
     name, _, argument = data.partition(":")
     folder = user_path(data)
-    if not folder.exists() and name in registry.entries:
-        return registry.get(name)().read(argument, labels)
+    known = registry(task)
+    if not folder.exists() and name in known.entries:
+        return known.get(name)().read(argument, labels)
     if not folder.exists():
-        known = ", ".join(sorted(registry.entries))
-        raise UserError(f"'{data}' is neither a folder nor a data set; data sets: {known}")
+        raise UserError(
+            f"'{data}' is neither a folder nor a data set; data sets: {', '.join(sorted(known.entries))}"
+        )
     if not folder.is_dir():
         raise UserError(f"'{data}' is a file; --data takes a folder (mpq roundtrip takes one file)")
-    readers = sorted((cls() for cls in registry.entries.values()), key=lambda reader: reader.priority)
+    readers = sorted((cls() for cls in known.entries.values()), key=lambda reader: reader.priority)
     if labels is not None:
-        return registry.get("labels")().read(data, labels)
+        takers = [reader for reader in readers if reader.takes_labels]
+        if not takers:
+            raise UserError(f"{task} takes no labels")
+        return takers[0].read(data, labels)
     for reader in readers:
         if reader.recognises(folder):
             return reader.read(data, None)
-    raise UserError(f"'{data}' holds no picture ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    kind = tasks.get(task).samples
+    raise UserError(f"'{data}' holds no {KINDS[kind]} ({', '.join(sorted(SUFFIXES[kind]))})")
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """Image files below ``folder``, by their endings, in the order of their paths; links followed, hidden ones left out."""
+def files_in(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    """Files below ``folder``, by their endings, in the order of their paths; links followed, hidden ones left out."""
     found, seen = [], set()
     for here, folders, files in os.walk(folder, followlinks=True):
         status = Path(here).stat()
@@ -166,7 +209,7 @@ def pictures_in(folder: Path) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         # What cannot be opened, such as a link to nowhere, is kept: it is reported when it is read.
         found += [
-            Path(here, n) for n in files if not n.startswith(".") and Path(n).suffix.lower() in IMAGE_SUFFIXES
+            Path(here, n) for n in files if not n.startswith(".") and Path(n).suffix.lower() in suffixes
         ]
     return sorted(found)
 

@@ -6,8 +6,12 @@ All take an original and what was decoded from it, (channels, n) float32 of one 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
+
+from mpq.audio import AudioSample, resampled
+from mpq.metrics.base import Similarity
 
 WINDOW, HOP = 0.032, 0.016
 """Of the log-spectral distance, in seconds: what a recogniser of speech would also look at."""
@@ -103,3 +107,61 @@ def _difference(x: np.ndarray, y: np.ndarray, scale: float = 1.0) -> float:
         part = scale * x[start : start + PART].astype(np.float64) - y[start : start + PART]
         total += float(part @ part)
     return total
+
+
+def over_parts(
+    measure: Callable[[np.ndarray, np.ndarray], float | None],
+    original: AudioSample,
+    decoded: AudioSample,
+    rate: int,
+    longest: int | None = None,
+) -> float | None:
+    """The mean over channels, and over equal parts of at most ``longest`` seconds, that sound in the original.
+
+    measure: of (n,) float32 of both at ``rate`` Hz; None where it is not defined, and such parts are left out; NaN
+    where the decode is to blame, and then there is no mean, because leaving it out would better it. None also where
+    nothing is left.
+    """
+    values = []
+    for c in range(original.channels):
+        x, y = (resampled(sample.samples[c : c + 1], sample.rate, rate)[0] for sample in (original, decoded))
+        parts = -(-len(x) // (longest * rate)) if longest else 1
+        pairs = zip(np.array_split(x, parts), np.array_split(y, parts), strict=True)
+        values += [measure(a, b) for a, b in pairs if a.any()]
+    found = [value for value in values if value is not None]
+    mean = math.fsum(found) / len(found) if found else math.nan
+    return None if math.isnan(mean) else mean
+
+
+MEASURES = (
+    Similarity(
+        "snr",
+        "snr",
+        lambda original, decoded: snr(original.samples, decoded.samples),
+        "dB",
+        "signal-to-noise ratio of the waveform; no measure of quality: a change of level or a shift ruins it",
+        "SNR",
+        "{:.1f}",
+        rank=8,
+    ),
+    Similarity(
+        "si-sdr",
+        "si_sdr",
+        lambda original, decoded: si_sdr(original.samples, decoded.samples),
+        "dB",
+        "the same whatever the level, mean over channels; neither museval's SDR nor what is heard",
+        "SI-SDR",
+        "{:.1f}",
+        rank=3,
+    ),
+    Similarity(
+        "lsd",
+        "lsd",
+        lambda original, decoded: log_spectral_distance(original.samples, decoded.samples, original.rate),
+        "dB",
+        "log-spectral distance, 32 ms frames; hears no phase, and weighs a codec's low-pass more than ears do",
+        "LSD",
+        "{:.2f}",
+        better="lower",
+    ),
+)

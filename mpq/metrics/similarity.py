@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from mpq.metrics.base import Similarity
 
 if TYPE_CHECKING:
     import torch
@@ -50,32 +50,34 @@ def _batch(pixels: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float()
 
 
-@dataclass(frozen=True)
-class Similarity:
-    """name: as in ``--similarity``. column: in the rows. unit, and what it is not, for ``mpq metrics``."""
-
-    name: str
-    column: str
-    measure: Callable[[np.ndarray, np.ndarray], float | None]
-    unit: str
-    summary: str
-
-
-SIMILARITIES = {
-    s.name: s
-    for s in (
-        Similarity(
-            "psnr", "psnr", psnr, "dB", "peak signal-to-noise ratio over RGB; says nothing of structure"
-        ),
-        Similarity(
-            "ssim",
-            "ssim",
-            ssim,
-            "0–1",
-            "structural similarity over RGB; costs about three forward passes of EfficientNet-Lite0",
-        ),
-        Similarity(
-            "ms-ssim", "ms_ssim", ms_ssim, "0–1", "the same on five scales; needs sides over 160 pixels"
-        ),
-    )
-}
+MEASURES = (
+    Similarity(
+        "psnr",
+        "psnr",
+        lambda original, decoded: psnr(original.pixels, decoded.pixels),
+        "dB",
+        "peak signal-to-noise ratio over RGB; says nothing of structure",
+        "PSNR",
+        "{:.1f}",
+        3,
+    ),
+    Similarity(
+        "ssim",
+        "ssim",
+        lambda original, decoded: ssim(original.pixels, decoded.pixels),
+        "0–1",
+        "structural similarity over RGB; costs about three forward passes of EfficientNet-Lite0",
+        "SSIM",
+        packages=("pytorch-msssim",),
+    ),
+    Similarity(
+        "ms-ssim",
+        "ms_ssim",
+        lambda original, decoded: ms_ssim(original.pixels, decoded.pixels),
+        "0–1",
+        "the same on five scales; needs sides over 160 pixels",
+        "MS-SSIM",
+        rank=8,
+        packages=("pytorch-msssim",),
+    ),
+)

@@ -1,1 +1,1 @@
-"""Models. A module here with a subclass of ``base.ClassifierSource`` is found without being listed."""
+"""Models, a folder a task. A module there with a subclass of ``base.ModelSource`` is found without being listed."""

@@ -1,13 +1,13 @@
-"""What a classifier is, and where classifiers come from."""
+"""What a model is, whatever its task, and where models come from."""
 
 from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from mpq.errors import UserError
 from mpq.registry import models as registry
@@ -16,26 +16,22 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-    from mpq.models.labels import LabelSpace
-
 CPU_BATCH = 2
 """Pictures a forward pass on a CPU: more would push the activations out of the second-level cache."""
 
+Self = TypeVar("Self", bound="Model")
 
-@dataclass(frozen=True)
-class Classifier:
-    """A network with its own preprocessing.
 
-    preprocess: a PIL RGB picture -> float32 (3, h, w). network: (B, 3, h, w) -> (B, classes) logits, in eval
-    mode. weights_sha256: of the file that the weights were read from. preprocessing: the same in words;
-    part of a cell's identity. version: of the libraries whose code the network and preprocessing are.
-    configuration: what else shapes the network, where name and weights do not tell.
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """What answers.
+
+    name: its spec. weights_sha256: of the file that the weights were read from. preprocessing: in words; part of a
+    cell's identity. version: of the libraries whose code the network and preprocessing are. configuration: what
+    else shapes the answers, where name and weights do not tell.
     """
 
     name: str
-    network: Callable[[torch.Tensor], torch.Tensor]
-    preprocess: Callable[[Image.Image], torch.Tensor]
-    labels: LabelSpace
     weights_sha256: str
     preprocessing: str
     version: str
@@ -52,28 +48,13 @@ class Classifier:
             "configuration": self.configuration,
         }
 
-    def on(self, device: str) -> Classifier:
-        """This classifier, ready to answer many times on ``device``."""
-        import torch
+    def on(self: Self, device: str) -> Self:
+        """This model, ready to answer many times on ``device``. May raise UserError."""
+        return self
 
-        assert isinstance(self.network, torch.nn.Module)
-        network = self.network.to(torch.device(device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return replace(self, network=frozen(network, self.preprocess) if device == "cpu" else network)
-
-    def logits(self, batch: torch.Tensor) -> torch.Tensor:
-        """(B, 3, h, w) float32 -> (B, classes) float32, on the CPU, in passes that suit the device."""
-        import torch
-
-        # A frozen network has no parameters left; it is on the CPU.
-        assert isinstance(self.network, torch.nn.Module)
-        device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
-        step = CPU_BATCH if device.type == "cpu" else len(batch)
-        with torch.inference_mode():
-            passes = [
-                self.network(part.to(device, memory_format=torch.channels_last)).float().cpu()
-                for part in batch.split(step)
-            ]
-        return torch.cat(passes)
+    def without_network(self: Self) -> Self:
+        """This model's preprocessing alone, for workers beside a GPU."""
+        return self
 
 
 def frozen(network: torch.nn.Module, preprocess: Callable[[Image.Image], torch.Tensor]) -> torch.nn.Module:
@@ -105,19 +86,20 @@ def frozen(network: torch.nn.Module, preprocess: Callable[[Image.Image], torch.T
     return traced if error <= 1e-3 * expected.abs().max() else network  # a NaN is not ≤
 
 
-class ClassifierSource(ABC):
-    """A named classifier, or a family of them (``family:variant``).
+class ModelSource(ABC):
+    """A named model, or a family of them (``family:variant``).
 
-    variants: how a family's members are spelled; empty for a single model.
+    task: whose questions they answer. variants: how a family's members are spelled; empty for a single model.
     """
 
     name: ClassVar[str]
+    task: ClassVar[str] = "classification"
     summary: ClassVar[str]
     variants: ClassVar[str] = ""
 
     @abstractmethod
-    def load(self, variant: str, weights: Path | None) -> Classifier:
-        """Raises UserError: an unknown variant, weights that cannot be had or do not fit."""
+    def load(self, variant: str, weights: Path | None) -> Any:
+        """A ``Model``. Raises UserError: an unknown variant, weights that cannot be had or do not fit."""
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -125,10 +107,10 @@ class ClassifierSource(ABC):
         return None
 
 
-def load_classifier(spec: str, weights: Path | None = None) -> Classifier:
-    """``name`` or ``family:variant``, with the user's weights where given. Raises UserError."""
+def load_model(task: str, spec: str, weights: Path | None = None) -> Any:
+    """``name`` or ``family:variant`` of a task's, with the user's weights where given. Raises UserError."""
     name, _, variant = spec.partition(":")
-    source = registry.get(name)()
+    source = registry(task).get(name)()
     if source.variants and not variant:
         raise UserError(f"'{spec}' needs a name behind it: {source.variants}")
     if variant and not source.variants:

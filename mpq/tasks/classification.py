@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,13 @@ import numpy as np
 from mpq.datasets.base import Dataset, read_dataset
 from mpq.labelling import resolvable, resolve
 from mpq.metrics.classification import kl_divergence, log_softmax, top_classes
-from mpq.models.base import Classifier, load_classifier
-from mpq.tasks.base import Cells, Score, Task, View, column
+from mpq.models.base import load_model
+from mpq.models.classification.base import Classifier
+from mpq.rows import Field, column
+from mpq.tasks.base import Cells, Score, Task, View, everything
+from reports.resampling import Ratio
 
 if TYPE_CHECKING:
-    import torch
-
     from mpq.plan import Plan
 
 
@@ -47,12 +49,23 @@ class Classification(Task):
         ),
     )
 
+    fields = (
+        Field("label", "int32", "the label's index among the model's classes; null without labels"),
+        Field("prediction", "int32", "the model's first class on the decoded sample"),
+        Field("top1", "bool", "prediction == label; null without labels"),
+        Field("top5", "bool", "label among the first five; null without labels or below six classes"),
+        Field("agreement", "bool", "prediction == the model's prediction on the original"),
+        Field("kl", "float64", "KL divergence from the answer on the original to this one, in nats"),
+        Field("top5_classes", "list", "the first five classes"),
+        Field("top5_probabilities", "floats", "and their softmax probabilities"),
+    )
+
     def read(self, plan: Plan) -> Dataset:
         dataset = read_dataset(plan.data, plan.labels)
         return dataset.without_labels() if plan.no_labels else dataset
 
     def load(self, spec: str, weights: Path | None) -> Classifier:
-        return load_classifier(spec, weights)
+        return load_model("classification", spec, weights)
 
     def fit(self, dataset: Dataset, models: list[Any]) -> tuple[Dataset, list[str]]:
         return resolvable(dataset, models)
@@ -60,13 +73,17 @@ class Classification(Task):
     def targets(self, dataset: Dataset, model: Classifier) -> list[dict[str, Any]]:
         return [{"label": label} for label in resolve(dataset, model.labels)]
 
-    def answers(self, model: Classifier, batch: torch.Tensor) -> np.ndarray:
-        return model.logits(batch).numpy()
+    def answers(self, model: Classifier, inputs: list[Any]) -> list[Any]:
+        import torch
+
+        return list(model.logits(torch.stack(inputs)).numpy())
 
     def kept(self, answer: np.ndarray) -> np.ndarray:
         return log_softmax(answer)
 
-    def fields(self, answer: np.ndarray, target: dict[str, Any], original: np.ndarray) -> dict[str, Any]:
+    def scored(
+        self, answer: np.ndarray, target: Mapping[str, Any], truth: Any, original: np.ndarray
+    ) -> dict[str, Any]:
         log_q = log_softmax(answer)
         top = top_classes(answer)
         prediction, label = int(top[0]), target["label"]
@@ -84,8 +101,8 @@ class Classification(Task):
 
     def views(self, cells: Cells) -> list[View]:
         keys = [score.key for score in self.scores]
-        everything = [np.ones(table.num_rows, dtype=bool) for _, table in cells]
-        return [View("", [{k: column(table, k) for k in keys} for _, table in cells], everything)]
+        values = [{key: Ratio.of(column(table, key)) for key in keys} for _, table in cells]
+        return [View("", values, everything(cells))]
 
     def notes(self, score: str) -> list[str]:
         if score != "agreement":

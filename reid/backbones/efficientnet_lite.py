@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mpq.models import efficientnet_lite
+from mpq.models.classification import efficientnet_lite
 from reid.backbones.base import Backbone, BackboneSource
 from reid.backbones.preprocessing import Preprocessing
 from reid.backbones.versions import versions

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpq.errors import UserError
-from mpq.models.huggingface import from_pretrained, saved_folder
+from mpq.models.classification.huggingface import from_pretrained, saved_folder
 from mpq.weights.sources import sha256_of, unreachable
 from reid.backbones.base import Backbone, BackboneSource
 from reid.backbones.preprocessing import Preprocessing, size_of

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpq.models import torchvision as classifiers
+from mpq.models.classification import torchvision as classifiers
 from mpq.weights.sources import load_strictly, read_tensors, sha256_of, unreachable
 from reid.backbones.base import Backbone, BackboneSource
 from reid.backbones.preprocessing import Preprocessing, size_of

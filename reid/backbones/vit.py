@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from mpq.errors import UserError
-from mpq.models import timm as classifiers
+from mpq.models.classification import timm as classifiers
 from mpq.weights.sources import load_strictly, read_tensors, sha256_of, unreachable
 from reid.backbones.base import Backbone, BackboneSource
 from reid.backbones.checkpoints import whole_number

@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from mpq.errors import UserError
-from mpq.models.base import load_classifier
+from mpq.models.base import load_model
 from reid.backbones.base import Backbone, load_backbone, registry
 from reid.backbones.preprocessing import Preprocessing
 from reid.backbones.sizes import fitted
@@ -62,7 +62,7 @@ def test_options_of_preprocessing_by_hand() -> None:
 
 def test_lite0_gives_what_its_classifier_would_be_given(crop: Image.Image) -> None:
     backbone = load_backbone("efficientnet-lite0")
-    classifier = load_classifier("efficientnet-lite0").network
+    classifier = load_model("classification", "efficientnet-lite0").network
     pooled = feature(backbone, crop)
     assert pooled.shape == (1280,)
     with torch.inference_mode():

@@ -95,7 +95,7 @@ def test_only_what_was_coded_counts_as_rate(store: Store, groups) -> None:
     }.items():
         counted = [row for row in rows if row["role"] in roles]
         bpp = sum(r["bits"] for r in counted) / sum(r["width"] * r["height"] for r in counted)
-        assert groups[view].points[1].bpp.value == pytest.approx(bpp)
+        assert groups[view].points[1].rate.value == pytest.approx(bpp)
         assert groups[view].points[1].samples == len(counted)
 
 
@@ -176,10 +176,10 @@ def test_each_trial_is_centralised_by_itself() -> None:
     listed = [{"query": t.query.tolist(), "gallery": t.gallery.tolist()} for t in trials]
     task = {"rule": "same-camera", "cmc": "images", "trials": listed}
     (values,) = Reidentification().views([_cell("none", query, gallery, task)])[0].values
-    assert np.nanmean(values["ap"]) == pytest.approx(expected.before.retrieval.mean_average_precision)
-    assert np.nanmean(values["ap_nfc"]) == pytest.approx(expected.after.retrieval.mean_average_precision)
-    assert np.isfinite(values["id2_nfc"]).all()
-    assert np.nanmean(values["id2_nfc"]) < np.nanmean(values["id2"])
+    assert values["ap"].value == pytest.approx(expected.before.retrieval.mean_average_precision)
+    assert values["ap_nfc"].value == pytest.approx(expected.after.retrieval.mean_average_precision)
+    assert np.isfinite(values["id2_nfc"].each).all()
+    assert values["id2_nfc"].value < values["id2"].value
 
 
 def test_a_junk_query_takes_no_part_in_a_trial() -> None:
@@ -188,16 +188,16 @@ def test_a_junk_query_takes_no_part_in_a_trial() -> None:
     trials = [{"query": list(range(len(query))), "gallery": list(range(len(gallery)))}]
     task = {"rule": "same-camera", "cmc": "images", "trials": trials}
     (values,) = Reidentification().views([_cell("none", junk, gallery, task)])[0].values
-    assert np.isnan(values["ap"][:2]).all()
-    assert np.isfinite(values["ap"][2 : len(query)]).all()
+    assert np.isnan(values["ap"].each[:2]).all()
+    assert np.isfinite(values["ap"].each[2 : len(query)]).all()
 
 
 def test_what_is_not_coded_in_a_view_has_not_drifted_in_it() -> None:
     query, gallery = _people()
     task = {"rule": "same-camera", "cmc": "images", "trials": []}
     both, archive = Reidentification().views([_cell(c, query, gallery, task) for c in ("none", "jpeg")])
-    assert np.nanmean(archive.values[1]["drift"]) == pytest.approx(0.2)
-    assert 0.2 < np.nanmean(both.values[1]["drift"]) < 0.4
+    assert archive.values[1]["drift"].value == pytest.approx(0.2)
+    assert 0.2 < both.values[1]["drift"].value < 0.4
 
 
 def test_where_nothing_can_be_scored_drift_is_no_score(tmp_path: Path) -> None:
@@ -220,9 +220,9 @@ def test_where_nothing_can_be_scored_drift_is_no_score(tmp_path: Path) -> None:
 
 def test_a_zero_has_drifted_from_all_but_a_zero() -> None:
     zero, other = np.zeros(4, np.float32), np.ones(4, np.float32)
-    fields = Reidentification().fields
-    assert fields(zero, {}, other)["drift"] == 1
-    assert fields(zero, {}, zero)["drift"] == 0
+    scored = Reidentification().scored
+    assert scored(zero, {}, None, other)["drift"] == 1
+    assert scored(zero, {}, None, zero)["drift"] == 0
 
 
 def test_a_manifest_is_known_by_its_file(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Pictures with masks: what each pixel shows."""

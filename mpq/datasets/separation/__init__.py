@@ -1,0 +1,1 @@
+"""Music with its stems, and without."""

@@ -1,0 +1,1 @@
+"""Speech, with transcripts or without."""
