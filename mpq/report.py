@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from rich.markup import escape
@@ -265,7 +265,9 @@ def _notes(group: Group, max_failures: float) -> list[str]:
     scored = max(point.scored for point in group.points)
     trials = max((point.trials or 0) for point in group.points) or scored
     if 0 < trials < SMALL and group.score.unit == "share":
-        many = f"{scored} samples" if group.samples == scored else f"{scored} scored of {group.samples} samples"
+        many = (
+            f"{scored} samples" if group.samples == scored else f"{scored} scored of {group.samples} samples"
+        )
         if group.score.counts:
             many = f"{trials} {task.noun}s in {many}"
         notes.append(
@@ -295,7 +297,10 @@ def _data(group: Group, point: Point, max_failures: float) -> dict[str, Any]:
         "model": group.model,
         "weights_sha256": group.weights_sha256,
     }
-    body = asdict(point)
+    body = {f.name: getattr(point, f.name) for f in fields(point) if f.name not in ("draws", "each")}
+    body = {key: asdict(value) if isinstance(value, Estimate) else value for key, value in body.items()}
+    for key in ("scores", "changes", "similarity"):
+        body[key] = {name: asdict(value) for name, value in body[key].items()}
     key = group.rate.key
     rates = {key: body.pop("rate"), f"mean_{key}": body.pop("mean_rate")}
     rates |= {f"payload_{key}": body.pop("payload_rate"), **body.pop("rates")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +40,17 @@ class Change:
     loss: float
 
 
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """What a point's rate and its group's score were on each bootstrap draw of the samples: (resamples,) each.
+
+    All points of a group saw the same draws.
+    """
+
+    rate: np.ndarray
+    score: np.ndarray
+
+
 @dataclass(frozen=True)
 class Point:
     """One cell.
@@ -50,7 +61,7 @@ class Point:
     rates: the medium's others, likewise. saving: Σ bits of the stored files / Σ bits, over the same samples. kept: score /
     baseline's score. changes: per score. confidence: by how much may be lost, in what the score is shown in.
     similarity: means, over the samples that differ where it is infinite for others. exact: samples that were decoded
-    without any loss. encode_ms, decode_ms: medians a sample.
+    without any loss. encode_ms, decode_ms: medians a sample. each: score -> every sample's own, NaN where it has none.
     """
 
     codec: str
@@ -74,6 +85,8 @@ class Point:
     exact: int
     encode_ms: float
     decode_ms: float
+    draws: Draws = field(repr=False)
+    each: dict[str, np.ndarray] = field(repr=False)
 
     @property
     def spec(self) -> str:
@@ -330,6 +343,8 @@ class _PointBuilder:
             exact=self.exact,
             encode_ms=_median(column(self.table, "encode_ms")),
             decode_ms=_median(column(self.table, "decode_ms")),
+            draws=Draws(drawn[:, self.rate], drawn[:, self.score_columns[self.score.key]]),
+            each={key: statistic.each for key, statistic in self.values.items()},
         )
 
     @property
