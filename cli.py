@@ -17,7 +17,7 @@ from mpq.devices import device as device_here
 from mpq.errors import UserError
 from mpq.paths import user_path
 from reid.commands import reid as reid_app
-from reports.printing import AsCsv, AsJson, AsMarkdown, console_of, form_of, remark, show
+from reports.printing import AsCsv, AsJson, AsLatex, AsMarkdown, console_of, form_of, remark, show
 
 mpq = typer.Typer(
     name="mpq",
@@ -120,6 +120,7 @@ def sweep(
     json: AsJson = False,
     csv: AsCsv = False,
     markdown: AsMarkdown = False,
+    latex: AsLatex = False,
 ) -> None:
     """Measure scores of models on what codecs left, against rate.
 
@@ -150,7 +151,7 @@ def sweep(
     kept = {spec: file for spec, file in base.weights.items() if spec in [*models, *codecs]}
     given["weights"] = kept | _weights(weights or [], models, codecs)
     asked = plan_from(given, "command line", base)
-    form = form_of(json, csv, markdown)
+    form = form_of(json, csv, markdown, latex)
     if print_plan:
         typer.echo(to_yaml(asked), nl=False)
         return
@@ -217,6 +218,7 @@ def report(
     json: AsJson = False,
     csv: AsCsv = False,
     markdown: AsMarkdown = False,
+    latex: AsLatex = False,
     svg: Annotated[
         Path | None, typer.Option(help="Also draw the report into this SVG file.", show_default=False)
     ] = None,
@@ -247,7 +249,7 @@ def report(
         from reports.figures import save_all
 
         remark(*(str(file) for file in save_all(sections, user_path(figures))))
-    show(sections, form_of(json, csv, markdown))
+    show(sections, form_of(json, csv, markdown, latex))
 
 
 @mpq.command()
@@ -258,6 +260,7 @@ def recommend(
     json: AsJson = False,
     csv: AsCsv = False,
     markdown: AsMarkdown = False,
+    latex: AsLatex = False,
 ) -> None:
     """The cheapest setting of each codec whose score loss is small enough, with its confidence."""
     from mpq.report import recommendation_section
@@ -266,7 +269,27 @@ def recommend(
 
     store = Store(user_path(run), create=False)
     groups, allowed = summarize(store.read(), drops=(max_drop,)), _allowed(max_failures, store)
-    show([recommendation_section(group, max_drop, allowed) for group in groups], form_of(json, csv, markdown))
+    show(
+        [recommendation_section(group, max_drop, allowed) for group in groups],
+        form_of(json, csv, markdown, latex),
+    )
+
+
+@mpq.command()
+def merge(
+    runs: Annotated[list[Path], typer.Argument(help="Runs' folders.")],
+    out: Annotated[Path, typer.Option(help="Folder of the whole; it may be a run already.")],
+) -> None:
+    """Put several runs, of several machines say, into one. The same cell is taken once."""
+    from mpq.store import Store
+
+    sources = [Store(user_path(run), create=False) for run in runs]
+    target = Store(user_path(out))
+    for run, source in zip(runs, sources, strict=True):
+        taken = target.take(source)
+        more = f", {taken.parts} parts of unfinished cells" if taken.parts else ""
+        remark(f"{run}: {taken.cells} cells taken, {taken.known} known already{more}")
+    typer.echo(f"{out}: {len(target.finished())} cells; mpq report {out} shows them.")
 
 
 @mpq.command()

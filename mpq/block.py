@@ -190,7 +190,7 @@ class BlockJob:
 
     def _truth(self, i: int) -> Any:
         try:
-            return self.task.truth(self.sources.sources[i])
+            return self.task.truth(self.sources, self.sources.sources[i])
         except SampleError as error:
             return _Unknown(str(error))
         except OSError as error:

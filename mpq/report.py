@@ -152,7 +152,7 @@ def _answer(group: Group, recommendations: list[Recommendation], max_drop: float
         verb = "raises" if change.value > 0 else "lowers" if change.value < 0 else "does not change"
         amount = "" if change.value == 0 else f" by {_amount(score, abs(score.scale * change.value), 1)}"
         return (
-            f"{where} {verb} {name}{amount} ({signed(change, score.scale)}), {smaller}. It is the "
+            f"{where} {verb} {name}{amount} ({_interval(change, score.scale)}), {smaller}. It is the "
             f"cheapest setting that loses at most {allowed}; {sure}"
         )
     if kept is None or kept.low is None or kept.high is None:
@@ -308,7 +308,7 @@ def _data(group: Group, point: Point, max_failures: float) -> dict[str, Any]:
     body["confidence"] = {f"drop_{drop:g}": c for drop, c in point.confidence.items()}
     failed = point.too_many_failures(max_failures)
     if failed:  # what is left of such a cell is no score
-        body |= {"scores": {}, "changes": {}, "confidence": {}, "kept": None}
+        body |= {"scores": {}, "changes": {}, "confidence": {}, "kept": None, "parts": {}}
     return head | body | {"cell_failed": failed}
 
 
@@ -335,14 +335,23 @@ def decibels(estimate: Estimate) -> str:
 def signed(estimate: Estimate, scale: int = 100) -> str:
     """Points (or dB, of scale 1) with their sign: −5.0 (−15…+5)."""
 
-    def points(value: float, digits: int) -> str:
-        text = f"{scale * value:+.{digits}f}".replace("-", "−")
-        return text.lstrip("+−") if float(text.replace("−", "-")) == 0 else text
-
-    coarse, fine = (0, 1) if scale == 100 else (1, 2)
+    value = _step(estimate.value, scale, 1 if scale == 100 else 2)
     if estimate.low is None or estimate.high is None:
-        return points(estimate.value, fine)
-    return f"{points(estimate.value, fine)} ({points(estimate.low, coarse)}…{points(estimate.high, coarse)})"
+        return value
+    return f"{value} ({_interval(estimate, scale).removeprefix('95 % interval ')})"
+
+
+def _interval(estimate: Estimate, scale: int) -> str:
+    if estimate.low is None or estimate.high is None:
+        return "no interval"
+    digits = 0 if scale == 100 else 1
+    low, high = (_step(value, scale, digits) for value in (estimate.low, estimate.high))
+    return f"95 % interval {low}…{high}"
+
+
+def _step(value: float, scale: int, digits: int) -> str:
+    text = f"{scale * value:+.{digits}f}".replace("-", "−")
+    return text.lstrip("+−") if float(text.replace("−", "-")) == 0 else text
 
 
 def coloured(estimate: Estimate, score: Score) -> str:

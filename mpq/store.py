@@ -53,6 +53,15 @@ class Cell:
         return hashlib.sha256(canonical.encode()).hexdigest()[:24]
 
 
+@dataclass
+class Taken:
+    """What ``Store.take`` copied. known: cells that were there already. parts: of cells that are not finished."""
+
+    cells: int = 0
+    known: int = 0
+    parts: int = 0
+
+
 class Store:
     """A run's folder. Raises UserError where it cannot be written."""
 
@@ -140,6 +149,31 @@ class Store:
             for table in self._tables([part]):
                 if set(table.column("cell").to_pylist()) <= finished.keys():
                     part.unlink(missing_ok=True)
+
+    def take(self, other: Store) -> Taken:
+        """Copies what another run has and this one has not: cells, parts of cells, commands. Checks each file."""
+        taken = Taken()
+        mine = self.finished()
+        for cell, path in other.finished().items():
+            if cell in mine:
+                taken.known += 1
+                continue
+            self._copy(path, self.cells)
+            taken.cells += 1
+        finished = self.finished()
+        for path in other.parts.glob("*.parquet"):
+            for table in self._tables([path]):
+                if set(table.column("cell").to_pylist()) <= finished.keys():
+                    continue
+                self._copy(path, self.parts)
+                taken.parts += 1
+        for path in other.invocations.glob("*.json"):
+            self._write(self.invocations / path.name, path.read_bytes())
+        return taken
+
+    def _copy(self, path: Path, folder: Path) -> None:
+        for _ in self._tables([path]):  # a damaged file is told, not spread
+            self._write(folder / path.name, path.read_bytes())
 
     def write_invocation(self, content: dict[str, Any]) -> None:
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())

@@ -13,7 +13,7 @@ import numpy as np
 from mpq.media import Medium, Rate
 from mpq.registry import tasks
 from mpq.rows import column
-from mpq.tasks.base import Score, View
+from mpq.tasks.base import Score, Task, View
 from reports.resampling import Ratio, Statistic, confidence_of_loss_within, distributions
 from reports.stats import (
     RESAMPLES,
@@ -62,6 +62,7 @@ class Point:
     baseline's score. changes: per score. confidence: by how much may be lost, in what the score is shown in.
     similarity: means, over the samples that differ where it is infinite for others. exact: samples that were decoded
     without any loss. encode_ms, decode_ms: medians a sample. each: score -> every sample's own, NaN where it has none.
+    parts: what the score is made of, by name: classes, say.
     """
 
     codec: str
@@ -83,6 +84,7 @@ class Point:
     confidence: dict[float, float]
     similarity: dict[str, Estimate]
     exact: int
+    parts: dict[str, float]
     encode_ms: float
     decode_ms: float
     draws: Draws = field(repr=False)
@@ -184,7 +186,7 @@ def _groups(
     first = cells[0][1]
     groups = []
     for view in task.views(cells):
-        scores, points = _points(task.medium, task.scores, view, cells, drops, resamples, seed)
+        scores, points = _points(task, view, cells, drops, resamples, seed)
         groups.append(
             Group(
                 task.name,
@@ -202,8 +204,7 @@ def _groups(
 
 
 def _points(
-    medium: Medium,
-    known: tuple[Score, ...],
+    task: Task,
     view: View,
     cells: list[tuple[dict[str, Any], pa.Table]],
     drops: tuple[float, ...],
@@ -214,8 +215,10 @@ def _points(
     first = cells[0][1]
     # Without any score there are failures to report all the same.
     scores = tuple(
-        s for s in known if any(s.key in values and values[s.key].usable.any() for values in view.values)
-    ) or tuple(s for s in known if s.fidelity)
+        s
+        for s in task.scores
+        if any(s.key in values and values[s.key].usable.any() for values in view.values)
+    ) or tuple(s for s in task.scores if s.fidelity)
     nothing = Ratio.of(np.full(first.num_rows, np.nan))
     whole = [{score.key: values.get(score.key, nothing) for score in scores} for values in view.values]
     columns = _Columns()
@@ -227,7 +230,7 @@ def _points(
             counted,
             (first, whole[0]) if has_baseline else None,
             scores,
-            medium,
+            task,
             columns,
         )
         for (identity, table), filled, counted in zip(cells, whole, view.counted, strict=True)
@@ -278,10 +281,12 @@ class _PointBuilder:
         counted: np.ndarray,
         baseline: tuple[pa.Table, dict[str, Statistic]] | None,
         scores: tuple[Score, ...],
-        medium: Medium,
+        task: Task,
         columns: _Columns,
     ) -> None:
+        medium = task.medium
         self.table = table
+        self.parts = task.parts(identity, table)
         self.is_baseline = identity["codec"]["name"] == "none"
         self.scores = {score.key: score for score in scores}
         self.score = scores[0]
@@ -341,6 +346,7 @@ class _PointBuilder:
             confidence=self._confidence(drops),
             similarity={c: estimate(column) for c, column in self.similarities.items()},
             exact=self.exact,
+            parts=self.parts,
             encode_ms=_median(column(self.table, "encode_ms")),
             decode_ms=_median(column(self.table, "decode_ms")),
             draws=Draws(drawn[:, self.rate], drawn[:, self.score_columns[self.score.key]]),

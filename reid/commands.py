@@ -11,7 +11,7 @@ from mpq.devices import device as device_here
 from mpq.errors import UserError
 from mpq.paths import user_path
 from reports.files import check as check_file
-from reports.printing import AsCsv, AsJson, AsMarkdown, console_of, form_of, remark, show
+from reports.printing import AsCsv, AsJson, AsLatex, AsMarkdown, console_of, form_of, remark, show
 
 if TYPE_CHECKING:
     from reid.backbones.base import Backbone
@@ -105,6 +105,7 @@ def centralize(
     json: AsJson = False,
     csv: AsCsv = False,
     markdown: AsMarkdown = False,
+    latex: AsLatex = False,
 ) -> None:
     """Make features better without training, by averaging mutual neighbours (NFC), and score before and after."""
     from reid.centralize import Scope
@@ -140,7 +141,7 @@ def centralize(
         ap=cast("AveragePrecision", ap),
         memory=memory * 2**20,
     )
-    form, console = form_of(json, csv, markdown), console_of(stderr=True)
+    form, console = form_of(json, csv, markdown, latex), console_of(stderr=True)
     fused, told = None, list[str]()
     try:
         if features is not None:
@@ -223,6 +224,7 @@ def rank(
     json: AsJson = False,
     csv: AsCsv = False,
     markdown: AsMarkdown = False,
+    latex: AsLatex = False,
 ) -> None:
     """What one query finds, right and wrong marked; without --before or --after, both."""
     from reid.centralize import Scope, centralize
@@ -254,7 +256,7 @@ def rank(
     crop = gathered.query_crops[index]
     first, *rest = lists.values()
     shown = section(crop, gathered.gallery_crops, first, rest[0] if rest else None, top=top)
-    show([shown], form_of(json, csv, markdown))
+    show([shown], form_of(json, csv, markdown, latex))
     if out is None:
         return
     pictures = ranked_pictures(
@@ -312,6 +314,7 @@ def bench(
     json: AsJson = False,
     csv: AsCsv = False,
     markdown: AsMarkdown = False,
+    latex: AsLatex = False,
 ) -> None:
     """Time NFC, re-ranking and evaluation beside the published algorithms: seconds, memory, largest difference."""
     from reid.benchmarks import Work, neighbors_by_faiss, side_by_side
@@ -333,7 +336,7 @@ def bench(
         if device_here(device) == "cuda":
             status.update("measuring neighbours on the GPU")
             found.append(neighbors_section(neighbors_by_faiss()))
-    show(found, form_of(json, csv, markdown))
+    show(found, form_of(json, csv, markdown, latex))
 
 
 def _gathered(

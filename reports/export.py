@@ -1,4 +1,4 @@
-"""The same tables as text for other programs: Markdown, CSV, JSON."""
+"""The same tables as text for other programs: Markdown, LaTeX, CSV, JSON."""
 
 from __future__ import annotations
 
@@ -29,6 +29,55 @@ def markdown(sections: list[Section]) -> str:
             lines.append("| " + " | ".join(cells) + " |")
         parts.append(f"### {section.title}\n\n{section.answer}\n\n" + "\n".join(lines) + "\n")
     return "\n".join(parts)
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "−": "$-$",
+    "–": "--",
+    "—": "---",
+    "…": r"\,\ldots\,",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+    "∞": r"$\infty$",
+    "²": "$^2$",
+    "Σ": r"$\Sigma$",
+    "≤": r"$\le$",
+    "<": "$<$",
+    ">": "$>$",
+}
+
+
+def to_latex(sections: list[Section]) -> str:
+    """A table environment a section, for a document with ``\\usepackage{booktabs}``."""
+    return "\n".join(_latex_table(section) for section in sections)
+
+
+def _latex_table(section: Section) -> str:
+    columns = [c for c in section.table.columns if c.rank < ASIDE]
+    group = section.table.group
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        f"\\caption{{{_latex(section.title)}. {_latex(section.answer)}}}",
+    ]
+    lines.append(f"\\begin{{tabular}}{{{''.join('r' if c.right else 'l' for c in columns)}}}")
+    lines += [r"\toprule", " & ".join(_latex(c.title) for c in columns) + r" \\", r"\midrule"]
+    before: str | None = None
+    for row in section.table.rows:
+        if group and before not in (None, row.get(group)):
+            lines.append(r"\addlinespace")
+        before = row.get(group) if group else None
+        cells = (Text.from_markup(row.get(c.key, ""), emoji=False).plain for c in columns)
+        lines.append(" & ".join(_latex(cell) for cell in cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(c, c) for c in " ".join(text.split()))
 
 
 def to_svg(sections: list[Section], width: int = 100) -> str:

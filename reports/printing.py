@@ -14,12 +14,14 @@ from reports.words import one_line
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, a line a point.")]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")]
+AsLatex = Annotated[bool, typer.Option("--latex", help="Print LaTeX tables (booktabs).")]
 
 
-def form_of(json: bool, csv: bool, markdown: bool) -> str | None:
-    wanted = [name for name, on in (("json", json), ("csv", csv), ("markdown", markdown)) if on]
+def form_of(json: bool, csv: bool, markdown: bool, latex: bool) -> str | None:
+    forms = {"json": json, "csv": csv, "markdown": markdown, "latex": latex}
+    wanted = [name for name, on in forms.items() if on]
     if len(wanted) > 1:
-        raise UserError("choose one of --json, --csv and --markdown")
+        raise UserError("choose one of --json, --csv, --markdown and --latex")
     return wanted[0] if wanted else None
 
 
@@ -28,7 +30,12 @@ def show(sections: list[Any], form: str | None = None) -> None:
 
     try:
         if form is not None:
-            forms = {"json": export.to_json, "csv": export.to_csv, "markdown": export.markdown}
+            forms = {
+                "json": export.to_json,
+                "csv": export.to_csv,
+                "markdown": export.markdown,
+                "latex": export.to_latex,
+            }
             print(forms[form](sections).rstrip("\n"))
         else:
             console = console_of()

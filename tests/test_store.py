@@ -166,3 +166,28 @@ def test_every_field_is_documented_once_and_strange_ones_are_a_bug(task: str) ->
     assert all(f.doc for f in fields)
     with pytest.raises(KeyError, match="nosuch"):
         to_table([{"nosuch": 1}], schema(fields))
+
+
+def test_runs_of_two_machines_become_one(tmp_path: Path) -> None:
+    one, other, whole = Store(tmp_path / "1"), Store(tmp_path / "2"), Store(tmp_path / "whole")
+    second = Cell({"a": "other"})
+    for store, cell in ((one, CELL), (other, CELL), (other, second)):
+        store.write_part(f"p{cell.hash}", _rows(["a", "b"], cell.hash), SCHEMA)
+        store.finish({cell.hash: cell}, {cell.hash: "x~m"}, ["a", "b"])
+    one.write_part("p3", _rows(["a"], "unfinished"), SCHEMA)
+    one.write_invocation({"plan": 1})
+    assert (taken := whole.take(one)).cells == 1 and taken.parts == 1
+    assert (taken := whole.take(other)).cells == 1 and taken.known == 1
+    assert whole.finished().keys() == {CELL.hash, second.hash}
+    assert whole.present() == {"unfinished": {"a"}}
+    assert whole.read_invocations() == [{"plan": 1}]
+    whole.take(one)
+    assert len(whole.read()) == 2
+
+
+def test_a_damaged_cell_is_not_spread(tmp_path: Path) -> None:
+    one, whole = Store(tmp_path / "1"), Store(tmp_path / "whole")
+    (one.cells / "x~abc.parquet").write_bytes(b"not parquet")
+    with pytest.raises(UserError, match="is damaged"):
+        whole.take(one)
+    assert not whole.finished()

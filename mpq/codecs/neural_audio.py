@@ -73,7 +73,11 @@ class NeuralAudioCodec(Codec[AudioSample]):
         """The usual weights' file, fetched if need be. Raises UserError with what is lacking."""
         if here := _cached(self.repository):
             return here
-        return [from_hub(self.repository, file, self.spec) for file in FILES][-1]
+        try:
+            weights, _ = (from_hub(self.repository, file, self.spec) for file in reversed(FILES))
+        except UserError as error:
+            raise UserError(f"{error} (a folder with {' and '.join(FILES)})") from None
+        return weights
 
     @property
     def file(self) -> Path:

@@ -67,7 +67,7 @@ def _distance(
     if min(original.width, original.height) < least:
         return None
     a, b = (
-        torch.from_numpy(sample.pixels).permute(2, 0, 1)[None].float() / 255 for sample in (original, decoded)
+        torch.tensor(sample.pixels).permute(2, 0, 1)[None].float() / 255 for sample in (original, decoded)
     )
     with torch.inference_mode(), one_thread():
         return float(network(a, b))

@@ -118,7 +118,7 @@ class Task(ABC):
     def targets(self, dataset: Dataset, model: Any) -> list[dict[str, Any]]:
         """For each source the row fields that say what is right."""
 
-    def truth(self, source: Source) -> Any:
+    def truth(self, dataset: Dataset, source: Source) -> Any:
         """What is right, where it is too large for a row: a mask, stems. Raises SampleError."""
         return None
 
@@ -149,6 +149,10 @@ class Task(ABC):
     @abstractmethod
     def views(self, cells: Cells) -> list[View]:
         """The ways to look at the cells of one data set and model."""
+
+    def parts(self, identity: Mapping[str, Any], table: pa.Table) -> dict[str, float]:
+        """What a cell's score is made of, by name: classes, say."""
+        return {}
 
     def notes(self, score: str) -> list[str]:
         """What a reader of the group's scores should know. score: the one that it is judged by."""

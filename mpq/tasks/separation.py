@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from mpq.models.separation.base import Separator
     from mpq.plan import Plan
 
+NO_DATA = (
+    "separation needs music of yours: --data FOLDER, with MUSDB18-HQ (zenodo.org/records/3338373), with folders of a "
+    "mixture and its stems, or with any sounds"
+)
+
 USUAL = ("vocals", "drums", "bass", "other")
 """Stems that have a column of their own."""
 
@@ -40,7 +45,7 @@ class Separation(Task):
     summary = "which part is whose: SDR of the stems, and against the stems of the original"
     samples = "audio"
     noun = "track"
-    data = "musdb"
+    data = ""
     model = "hdemucs"
     codecs = ("opus:bitrate=32000,64000,96000,128000", "mp3")
     similarity = ("si-sdr",)
@@ -77,6 +82,8 @@ class Separation(Task):
     )
 
     def read(self, plan: Plan) -> Dataset:
+        if not plan.data:
+            raise UserError(NO_DATA)
         dataset = read_dataset(plan.data, plan.labels, self.name)
         if not plan.no_labels:
             return dataset
@@ -99,7 +106,7 @@ class Separation(Task):
         there = ({name for name, _ in _stems_of(source)} for source in dataset.sources)
         return [{"stems": [name for name in model.stems if name in stems]} for stems in there]
 
-    def truth(self, source: Source) -> Stems | None:
+    def truth(self, dataset: Dataset, source: Source) -> Stems | None:
         if not isinstance(source, Track) or not source.stems:
             return None
         return Stems(*read_stems(source))

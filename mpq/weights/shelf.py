@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mpq.codecs.base import parse_codec
+from mpq.codecs.base import Codec, parse_codec
 from mpq.codecs.learned import LearnedCodec
+from mpq.codecs.neural_audio import NeuralAudioCodec
 from mpq.errors import UserError
 from mpq.registry import codecs as registry
 from mpq.weights.sources import sha256_of, unlike_its_name
@@ -14,9 +16,9 @@ from mpq.weights.sources import sha256_of, unlike_its_name
 
 @dataclass(frozen=True)
 class Item:
-    """One file: whose setting it serves, its address ('' for what ships with the suite), its place, its licence."""
+    """One file: a setting that it serves, its address ('' for what ships with the suite), its place, its licence."""
 
-    codec: LearnedCodec
+    codec: LearnedCodec | NeuralAudioCodec
     url: str
     path: Path
     licence: str
@@ -28,26 +30,33 @@ class Item:
 
 def items(specs: tuple[str, ...] = ()) -> list[Item]:
     """The weights of ``specs``, or of every codec that has usual ones. Raises UserError for a codec without."""
-    names = specs or tuple(
-        f"{name}:metric=mse,ms-ssim,{cls.ladder}" if any(p.name == "metric" for p in cls.parameters) else name
-        for name, cls in sorted(registry.entries.items())
-        if issubclass(cls, LearnedCodec) and cls.ladder
-    )
-    found = []
+    names = specs or tuple(_all_of(cls) for _, cls in sorted(registry.entries.items()) if _has_weights(cls))
+    found: dict[Path, Item] = {}
     for spec in names:
         for codec in parse_codec(spec):
-            if not isinstance(codec, LearnedCodec) or not type(codec).ladder:
+            if not isinstance(codec, LearnedCodec | NeuralAudioCodec) or not _has_weights(type(codec)):
                 raise UserError(f"{codec.name} has no weights to fetch")
-            found.append(Item(codec, codec.url, codec.place, codec.licence))
-    return found
+            if isinstance(codec, NeuralAudioCodec):  # all bit rates of a model have one file
+                codec = type(codec)(model=codec.values["model"])
+            found.setdefault(codec.place, Item(codec, codec.url, codec.place, codec.licence))
+    return list(found.values())
+
+
+def _has_weights(cls: type[Codec]) -> bool:
+    return issubclass(cls, LearnedCodec | NeuralAudioCodec) and bool(cls.ladder)
+
+
+def _all_of(cls: type[Codec]) -> str:
+    """A spec of all settings that have files of their own."""
+    choices = {p.name: ",".join(map(str, p.choices)) for p in cls.parameters}
+    if issubclass(cls, NeuralAudioCodec):
+        return f"{cls.name}:model={choices['model']}"
+    return f"{cls.name}:metric={choices['metric']},{cls.ladder}" if "metric" in choices else cls.name
 
 
 def fetch(specs: tuple[str, ...]) -> list[Item]:
     """Downloads what is not here yet. Raises UserError with the first that cannot be had."""
-    wanted = items(specs)
-    for item in wanted:
-        item.codec.published()
-    return wanted
+    return [replace(item, path=item.codec.published()) for item in items(specs)]
 
 
 def verify(specs: tuple[str, ...]) -> list[tuple[Item, str]]:
@@ -58,7 +67,7 @@ def verify(specs: tuple[str, ...]) -> list[tuple[Item, str]]:
             if specs:
                 raise UserError(f"the weights of {item.codec.spec} are not here; mpq weights fetch gets them")
             continue
-        wrong = unlike_its_name(item.path) or ""
+        wrong = unlike_its_name(item.path) or _unlike_its_blob(item.path) or ""
         if not wrong:
             try:
                 item.codec.load(item.path)
@@ -66,6 +75,14 @@ def verify(specs: tuple[str, ...]) -> list[tuple[Item, str]]:
                 wrong = str(error)
         results.append((item, wrong))
     return results
+
+
+def _unlike_its_blob(path: Path) -> str | None:
+    """A sentence where a file of Hugging Face's cache is not what it is called there: its sha256."""
+    name = path.resolve().name
+    if not re.fullmatch(r"[0-9a-f]{64}", name) or sha256_of(path) == name:
+        return None
+    return f"{path} is not the published file: its sha256 does not begin with {name[:8]}"
 
 
 def convert(source: Path, target: Path) -> str:

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from mpq.metrics.audio import log_spectral_distance, si_sdr, snr
+from mpq.audio import AudioSample, resampled
+from mpq.metrics.audio import MEASURES, log_spectral_distance, over_parts, si_sdr, snr
 
 
 def noise(channels: int = 1, n: int = 8000, seed: int = 0) -> np.ndarray:
@@ -80,3 +81,45 @@ def test_parts_of_the_spectral_distance_are_the_mean_over_all_frames() -> None:
     starts = range(0, 10_000, hop)
     by_hand = [np.sqrt(((level(x, s) - level(y, s)) ** 2).mean()) for s in starts]
     assert log_spectral_distance(x, y, rate) == pytest.approx(np.mean(by_hand), rel=1e-4)
+
+
+def test_similarities_measure_samples() -> None:
+    x, y = noise(2), noise(2) + noise(2, seed=1) / 10
+    measured = {m.name: m.measure(AudioSample(x, 22_050), AudioSample(y, 22_050)) for m in MEASURES}
+    assert measured == {
+        "snr": snr(x, y),
+        "si-sdr": si_sdr(x, y),
+        "lsd": log_spectral_distance(x, y, 22_050),
+    }
+    assert {m.name for m in MEASURES if m.better == "lower"} == {"lsd"}
+
+
+def test_over_parts_is_the_mean_of_what_sounds_and_is_defined() -> None:
+    x = np.concatenate([np.full((1, 1000), i, np.float32) for i in (0, 1, 2, 3)], axis=1)
+    sound = AudioSample(np.concatenate([x, 0 * x]), 1000)
+    seen: list[int] = []
+
+    def measure(a: np.ndarray, b: np.ndarray) -> float | None:
+        assert np.array_equal(a, b)
+        seen.append(len(a))
+        return None if a[0] == 3 else float(a[0])
+
+    assert over_parts(measure, sound, sound, 1000, 1) == 1.5 and seen == [1000] * 3
+    assert over_parts(lambda a, b: None, sound, sound, 1000) is None
+    assert over_parts(lambda a, b: math.nan if a[0] == 2 else 1.0, sound, sound, 1000, 1) is None
+    silence = AudioSample(0 * x, 1000)
+    assert over_parts(measure, silence, sound, 1000) is None
+    seen.clear()
+    over_parts(measure, sound, sound, 1000, 3)
+    assert seen == [2000, 2000]  # equal parts, and not one that is left over
+
+
+def test_over_parts_resamples_channels_of_its_own() -> None:
+    x = noise(2, 4410)
+    channels = iter(resampled(x, 44_100, 16_000))
+
+    def measure(a: np.ndarray, b: np.ndarray) -> float:
+        assert np.array_equal(a, next(channels)) and np.array_equal(a, b)
+        return 1.0
+
+    assert over_parts(measure, AudioSample(x, 44_100), AudioSample(x, 44_100), 16_000) == 1.0

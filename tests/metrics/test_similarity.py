@@ -10,7 +10,7 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from mpq.codecs.base import parse_codec
-from mpq.metrics.similarity import ms_ssim, psnr, ssim
+from mpq.metrics.similarity import MEASURES, ms_ssim, psnr, ssim
 from mpq.samples import read_image
 
 
@@ -53,3 +53,12 @@ def test_similarities_say_nothing_of_pictures_that_are_too_small() -> None:
     assert ssim(small, small) is None
     assert ms_ssim(np.zeros((160, 300, 3), np.uint8), np.zeros((160, 300, 3), np.uint8)) is None
     assert ms_ssim(np.zeros((161, 300, 3), np.uint8), np.zeros((161, 300, 3), np.uint8)) == pytest.approx(1)
+
+
+def test_similarities_measure_samples(photographs: list[Path]) -> None:
+    sample = read_image(photographs[2].read_bytes())
+    decoded = parse_codec("jpeg:quality=10")[0].transmit(sample).decoded
+    pair = sample.pixels, decoded.pixels
+    measured = {m.name: m.measure(sample, decoded) for m in MEASURES}
+    assert measured == {"psnr": psnr(*pair), "ssim": ssim(*pair), "ms-ssim": ms_ssim(*pair)}
+    assert all(m.better == "higher" and m.unavailable() is None for m in MEASURES)

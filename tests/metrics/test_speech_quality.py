@@ -213,8 +213,8 @@ def published_cdpam(one_thread: None) -> Iterator[Any]:
 def test_cdpam_is_its_packages(published_cdpam: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from mpq.metrics.cdpam import cdpam_network
 
-    x = (voice(0.2, 25_000) + 0.01 * noise(5000)).astype(np.float32)
-    y = x + 0.02 * noise(5000, 1).astype(np.float32)
+    x = (voice(0.1, 24_000) + 0.01 * noise(2400)).astype(np.float32)
+    y = x + 0.02 * noise(2400, 1).astype(np.float32)
     with torch.inference_mode():
         a, b = (
             published_cdpam.base_encoder(torch.from_numpy(np.round(s * 32768))[None, None])[1] for s in (x, y)
@@ -225,7 +225,7 @@ def test_cdpam_is_its_packages(published_cdpam: Any, monkeypatch: pytest.MonkeyP
     whole = cdpam_network().between(x, y)
     assert whole == pytest.approx(expected, rel=1e-3)
     assert cdpam(sample(x, rate=22_050), sample(y, rate=22_050)) == whole
-    monkeypatch.setattr("mpq.metrics.cdpam.PART", 4096)
+    monkeypatch.setattr("mpq.metrics.cdpam.PART", 2048)
     assert cdpam_network().between(x, y) == pytest.approx(whole, rel=1e-3)
 
 

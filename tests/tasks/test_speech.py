@@ -70,8 +70,12 @@ def test_a_score_is_jiwers_on_transcripts_made_apart(folder: Path, group: Group)
                 sample = codec.decode(codec.encode(sample).data)
             heard += recogniser.transcripts([recogniser.preprocess(sample)])
         point = next(p for p in group.points if p.spec == spec)
-        assert point.scores["wer"].value == pytest.approx(jiwer.wer(said, [normalised(t, "en") for t in heard]))
-        assert point.scores["raw_wer"].value == pytest.approx(jiwer.wer([str(s.label) for s in sources], heard))
+        assert point.scores["wer"].value == pytest.approx(
+            jiwer.wer(said, [normalised(t, "en") for t in heard])
+        )
+        assert point.scores["raw_wer"].value == pytest.approx(
+            jiwer.wer([str(s.label) for s in sources], heard)
+        )
         assert point.scores["accuracy"].value == pytest.approx(1 - point.scores["wer"].value)
         assert point.trials == sum(len(text.split()) for text in said)
 
@@ -126,7 +130,9 @@ def test_allowed_losses_are_points_of_errors_more(store: Store, group: Group) ->
 
 def test_without_transcripts_the_models_own_are_what_is_right(folder: Path, tmp_path: Path) -> None:
     store = Store(tmp_path / "run")
-    plan = Plan(task="speech", codec=("mp3:bitrate=8000",), data=str(folder), no_labels=True, limit=3, similarity=())
+    plan = Plan(
+        task="speech", codec=("mp3:bitrate=8000",), data=str(folder), no_labels=True, limit=3, similarity=()
+    )
     Sweep.prepare(plan).run(store, workers=1)
     (group,) = summarize(store.read(), resamples=200)
     assert group.score.key == "drift_wer"
@@ -156,7 +162,14 @@ def test_no_error_among_few_words_is_not_certain() -> None:
     ]  # fmt: skip
     cells = [
         (
-            {"rows": 3, "task": {"name": "speech"}, "dataset": {}, "model": {}, "targets": "", "codec": {"name": codec}},
+            {
+                "rows": 3,
+                "task": {"name": "speech"},
+                "dataset": {},
+                "model": {},
+                "targets": "",
+                "codec": {"name": codec},
+            },
             to_table([row for row in rows if row["codec"] == codec], schema(Speech().row_fields)),
         )
         for codec in ("none", "opus")

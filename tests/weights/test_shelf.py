@@ -14,14 +14,17 @@ import numpy as np
 import pytest
 import torch
 from compressai.zoo import image as published
+from huggingface_hub import constants
 
 from mpq.codecs.base import parse_codec
+from mpq.codecs.neural_audio import NeuralAudioCodec
 from mpq.errors import UserError
 from mpq.networks import trained
 from mpq.networks.hific import HiFiC, load_checkpoint
 from mpq.samples import ImageSample
 from mpq.weights.shelf import convert, fetch, items, verify
 from mpq.weights.sources import FOLDER
+from tests.codecs.test_neural_audio import random_network, save, seeded
 from tests.networks.test_hific import ARGS, msillm_tensors, tan_tensors
 
 FACTORIZED = "bmshj2018-factorized:quality=1"
@@ -32,11 +35,12 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture(autouse=True)
 def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty torch.hub cache, and a way to the network on which nobody answers."""
+    """Empty caches of torch.hub and of Hugging Face, and a way to the network on which nobody answers."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     return tmp_path / "torch" / "hub" / "checkpoints"
 
 
@@ -91,8 +95,13 @@ def test_every_file_of_every_codec_is_listed_once(cache: Path) -> None:
     }
     assert len(zoo) == 88
     assert {item.url for item in found if "compressai" in item.url} == zoo
-    names = [item.path.name for item in found]
-    assert len(names) == len(set(names)) == 88 + 6 + 3 + 5
+    hub = [item for item in found if "huggingface.co" in item.url]
+    assert {item.codec.repository for item in hub if isinstance(item.codec, NeuralAudioCodec)} == {
+        *(f"facebook/encodec_{model}" for model in ("24khz", "48khz")),
+        *(f"descript/dac_{model}" for model in ("16khz", "24khz", "44khz")),
+    }
+    names = [item.path.name for item in found if item not in hub]
+    assert len(names) == len(set(names)) == 88 + 6 + 3 + 5 and len(hub) == 2 + 3
     assert {name for name in names if name.startswith("msillm")} == {
         f"msillm_target_{rate}bpp.ckpt" for rate in ("0.035", "0.07", "0.14", "0.3", "0.45", "0.9")
     }
@@ -104,7 +113,8 @@ def test_every_file_of_every_codec_is_listed_once(cache: Path) -> None:
     for item in found:
         assert item.licence and item.codec.name != "trained"
         if item.url:
-            assert item.path == cache / item.url.rsplit("/", 1)[-1] and not item.here
+            assert item.path == cache / item.url.rsplit("/", 1)[-1] or item in hub
+            assert not item.here
 
 
 def test_specs_choose(cache: Path, zoo_file: bytes) -> None:
@@ -168,6 +178,30 @@ def test_a_download_must_fit_the_hash_in_its_name(
     assert item.here and item.path.read_bytes() == zoo_file
     (codec,) = parse_codec(FACTORIZED)
     assert codec.prepare() == []
+
+
+def test_all_settings_of_a_model_have_one_file(cache: Path, tmp_path: Path) -> None:
+    assert [
+        item.codec.spec for item in items(("encodec", "encodec:model=48khz,bitrate=3000,6000", "dac"))
+    ] == [
+        "encodec:model=24khz",
+        "encodec:model=48khz",
+        "dac:model=44khz",
+    ]
+    with pytest.raises(UserError, match="huggingface.co/facebook/encodec_24khz"):
+        fetch(("encodec",))
+    seeded(
+        tmp_path / "hub",
+        "facebook/encodec_24khz",
+        save(random_network("encodec:model=24khz"), tmp_path / "one"),
+    )
+    (item,) = fetch(("encodec",))
+    assert item.here and item.path.name == "model.safetensors"
+    assert [wrong for _, wrong in verify(("encodec",))] == [""]
+    blob = item.path.resolve()
+    blob.write_bytes(blob.read_bytes()[:-1] + bytes([blob.read_bytes()[-1] ^ 1]))
+    ((_, wrong),) = verify(("encodec",))
+    assert "is not the published file" in wrong and blob.name[:8] in wrong
 
 
 # ---- checking them

@@ -61,10 +61,7 @@ def folder_of(argument: str, labels: str | None) -> Path:
     if labels is not None:
         raise UserError("separation takes no labels: what is right are the stems beside each mixture")
     if not argument:
-        raise UserError(
-            "separation needs music of yours: --data FOLDER, with MUSDB18-HQ in it (zenodo.org/records/3338373), "
-            "with folders of a mixture and its stems, or with any sounds"
-        )
+        raise UserError("which folder? it stands behind the data set's name, as in musdb:FOLDER")
     path = user_path(argument)
     if not path.is_dir():
         raise UserError(f"'{argument}' is not a folder")

@@ -219,7 +219,7 @@ def _whisper(network: Any, saved: _Saved, language: str | None, sound: np.ndarra
         options |= {"return_timestamps": True, "condition_on_prev_tokens": False}
     # The prompt's four tokens share the decoder's positions.
     most = min(WHISPER_TOKENS, network.config.max_target_positions - 4)
-    return _generated(network, features, min(most, _limit(sound, saved)), options)
+    return _generated(network, features, most, options)
 
 
 def _seq2seq(network: Any, saved: _Saved, language: str | None, sound: np.ndarray) -> Any:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import json
-import math
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,9 +38,8 @@ BEAM = 5
 """A twentieth slower than greedy on tiny.en, whose time goes into the encoder, and it errs less: WER over eleven
 utterances .056 instead of .071, after MP3 at 8 kbps .325 instead of .381, after Opus at 6 kbps .071 instead of .111."""
 
-MOST_TOKENS, TOKENS_A_SECOND, SPARE_TOKENS = 224, 20, 20
-"""A window's text has at most the first, as OpenAI's decoder has it; a short sound's less. Nobody speaks that fast: it
-cuts short the loops that a decoder without fallback runs into where it hears noise."""
+MOST_TOKENS = 224
+"""Of a window's text, as in OpenAI's decoder: without a fallback, long noise is heard as endless repetitions."""
 
 MULTILINGUAL = 51_865
 """Tokens, from which on a vocabulary is that of a multilingual Whisper; CTranslate2 tells them apart by it, too."""
@@ -73,8 +71,8 @@ class Whisper(ModelSource):
             preprocessing=f"mono at {RATE} Hz; faster-whisper's log-Mel spectrogram in windows of {WINDOW:g} s",
             version=f"faster-whisper {faster_whisper.__version__}, ctranslate2 {ctranslate2.__version__}",
             configuration=f"language {language}, beam {BEAM}, temperature 0 without fallback, no voice activity "
-            f"detector, no text as a prompt, time stamps above {WINDOW:g} s, at most {MOST_TOKENS} and {SPARE_TOKENS} + "
-            f"{TOKENS_A_SECOND} tokens a second; int8 on a CPU, float16 on CUDA; {json.dumps(rest, sort_keys=True)}",
+            f"detector, no text as a prompt, time stamps above {WINDOW:g} s, at most {MOST_TOKENS} tokens a window; "
+            f"int8 on a CPU, float16 on CUDA; {json.dumps(rest, sort_keys=True)}",
         )
 
     @classmethod
@@ -159,15 +157,14 @@ def _open(folder: Path, language: str, device: str, spec: str) -> Transcribe:
 
 
 def _text(model: WhisperModel, sound: np.ndarray, language: str) -> str:
-    seconds = len(sound) / RATE
     segments, _ = model.transcribe(
         sound,
         language=language,
         beam_size=BEAM,
         temperature=0,
         condition_on_previous_text=False,
-        without_timestamps=seconds <= WINDOW,
-        max_new_tokens=min(MOST_TOKENS, SPARE_TOKENS + math.ceil(TOKENS_A_SECOND * seconds)),
+        without_timestamps=len(sound) <= WINDOW * RATE,
+        max_new_tokens=MOST_TOKENS,
     )
     return " ".join(filter(None, (segment.text.strip() for segment in segments)))
 

@@ -96,7 +96,7 @@ def test_what_is_not_musdb_is_one_sentence(tmp_path: Path, track) -> None:
         read(tmp_path / "first")
     with pytest.raises(UserError, match=r"no test/TRACK/mixture\.wav"):
         read(f"musdb:{tmp_path}")
-    for data, named in (("musdb", "needs music of yours"), (f"musdb:{tmp_path}/nosuch", "is not a folder")):
+    for data, named in (("musdb", "which folder"), (f"musdb:{tmp_path}/nosuch", "is not a folder")):
         with pytest.raises(UserError, match=named):
             read(data)
     with pytest.raises(UserError, match="takes no labels"):

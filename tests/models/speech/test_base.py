@@ -21,7 +21,9 @@ def _noise(seconds: float, seed: int = 0) -> np.ndarray:
 
 
 @given(n=st.integers(1, 9000), longest=st.floats(0.5, 3), seed=st.integers(0, 9))
-def test_parts_are_the_sound_in_order_and_none_is_too_long_or_too_short(n: int, longest: float, seed: int) -> None:
+def test_parts_are_the_sound_in_order_and_none_is_too_long_or_too_short(
+    n: int, longest: float, seed: int
+) -> None:
     sound = _noise(n / RATE, seed)
     parts = list(cut_at_pauses(sound, RATE, longest))
     whole = np.concatenate(parts)
@@ -54,7 +56,11 @@ def test_what_fits_is_not_cut() -> None:
 @pytest.mark.parametrize(("rate", "length"), [(16_000, 160), (44_100, 441), (8_000, 80), (48_000, 480)])
 def test_ten_milliseconds_of_any_rate_are_160_samples_of_the_channels_mean(rate: int, length: int) -> None:
     model = Recogniser(
-        name="", weights_sha256="", preprocessing="", version="", open=lambda device: one_by_one(lambda sound: "")
+        name="",
+        weights_sha256="",
+        preprocessing="",
+        version="",
+        open=lambda device: one_by_one(lambda sound: ""),
     )
     left, right = np.random.default_rng(0).normal(0, 0.1, (2, length)).astype(np.float32)
     stereo = model.preprocess(AudioSample(np.stack([left, right]), rate))

@@ -34,7 +34,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_sentence_is_spelled_as_the_wheels_own_library_spells_it(moonshine: Recogniser, shared: Path) -> None:
+def test_a_sentence_is_spelled_as_the_wheels_own_library_spells_it(
+    moonshine: Recogniser, shared: Path
+) -> None:
     """Its ``Transcriber`` was asked once, by hand; where its voice detector cuts nothing off, the texts are equal."""
     heard = {sample.seconds: moonshine.preprocess(sample) for sample, _ in read_speech(shared)}
     texts = moonshine.transcripts([heard[key] for key in sorted(heard)])
@@ -108,7 +110,9 @@ def test_the_wheels_code_is_not_imported(moonshine: Recogniser) -> None:
     assert "moonshine_voice" not in sys.modules
 
 
-def test_a_folder_of_ones_own_is_the_same_model_until_a_byte_changes(moonshine: Recogniser, folder: Path) -> None:
+def test_a_folder_of_ones_own_is_the_same_model_until_a_byte_changes(
+    moonshine: Recogniser, folder: Path
+) -> None:
     assert load_model("speech", "moonshine", folder).identity == moonshine.identity
     with (folder / "tokenizer.bin").open("ab") as file:
         file.write(b"\x01a")
@@ -120,7 +124,9 @@ def test_what_is_no_moonshine_is_one_sentence(folder: Path) -> None:
     with pytest.raises(UserError, match="holds no Moonshine that onnxruntime can run"):
         load_model("speech", "moonshine", folder).on("cpu")
     shutil.copyfile(folder / "encoder_model.ort", folder / "decoder_model_merged.ort")
-    with pytest.raises(UserError, match="holds no Moonshine that onnxruntime can run: the decoder has no inputs"):
+    with pytest.raises(
+        UserError, match="holds no Moonshine that onnxruntime can run: the decoder has no inputs"
+    ):
         load_model("speech", "moonshine", folder).on("cpu")
     (folder / "tokenizer.bin").unlink()
     with pytest.raises(UserError, match="lacks tokenizer.bin"):

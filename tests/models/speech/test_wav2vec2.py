@@ -19,7 +19,15 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 RATE = 16_000
 PARAMETERS = {
     "extractor_mode": "group_norm",
-    "extractor_conv_layer_config": [(8, 10, 5), (8, 3, 2), (8, 3, 2), (8, 3, 2), (8, 3, 2), (8, 2, 2), (8, 2, 2)],
+    "extractor_conv_layer_config": [
+        (8, 10, 5),
+        (8, 3, 2),
+        (8, 3, 2),
+        (8, 3, 2),
+        (8, 3, 2),
+        (8, 2, 2),
+        (8, 2, 2),
+    ],
     "extractor_conv_bias": False,
     "encoder_embed_dim": 16,
     "encoder_projection_dropout": 0.1,

@@ -41,7 +41,9 @@ def test_word_errors_grow_as_the_bit_rate_falls(tiny: Recogniser, shared: Path) 
     assert wer_after("mp3:bitrate=8000", tiny, speech) > clean + 0.1
 
 
-def test_forty_four_seconds_are_heard_to_the_end(tiny: Recogniser, two_cities: np.ndarray, read_text: str) -> None:
+def test_forty_four_seconds_are_heard_to_the_end(
+    tiny: Recogniser, two_cities: np.ndarray, read_text: str
+) -> None:
     (text,) = tiny.transcripts([two_cities])
     assert wer([read_text], [text]) < 0.02
 
@@ -65,7 +67,9 @@ def test_noise_does_not_end_in_endless_repetitions(tiny: Recogniser) -> None:
     assert len(tiny.transcripts([noise])[0].split()) <= 60
 
 
-def test_the_wheels_files_by_hand_are_the_same_model(tiny: Recogniser, folder: Path, two_cities: np.ndarray) -> None:
+def test_the_wheels_files_by_hand_are_the_same_model(
+    tiny: Recogniser, folder: Path, two_cities: np.ndarray
+) -> None:
     other = load_model("speech", "whisper:tiny.en", folder)
     assert other.identity == tiny.identity
     assert other.on("cpu").transcripts([two_cities[: 3 * RATE]]) == tiny.transcripts([two_cities[: 3 * RATE]])
