@@ -302,21 +302,26 @@ def roundtrip(
         Path, typer.Option(help="Folder for the bitstream and what was decoded from it.")
     ] = Path(),
     model: Annotated[
-        str, typer.Option(help="Asked about a picture before and after; 'none' asks nobody.")
-    ] = "efficientnet-lite0",
+        str | None,
+        typer.Option(
+            help="Asked before and after; 'none' asks nobody. [default: efficientnet-lite0 about a picture; none about a "
+            "sound, but e.g. whisper:tiny.en]",
+            show_default=False,
+        ),
+    ] = None,
     weights: Annotated[
         list[str] | None,
         typer.Option(help="The model's FILE, or CODEC=FILE.", show_default=False),
     ] = None,
 ) -> None:
-    """One file through one codec: bitstream, decoded picture or sound, bits, similarity, time, top-5 before and after."""
+    """One file through one codec: bitstream, decoded picture or sound, bits, similarity, time, answers before and after."""
     from mpq.codecs.base import ready_codecs
     from mpq.models.base import load_model
     from mpq.report import roundtrip_section
     from mpq.roundtrip import roundtrip as run
 
-    asked_models = [] if model == "none" else [model]
-    files = {spec: user_path(path) for spec, path in _weights(weights or [], asked_models, [codec]).items()}
+    chosen = [] if model == "none" else [model or "efficientnet-lite0"]
+    files = {spec: user_path(path) for spec, path in _weights(weights or [], chosen, [codec]).items()}
     asked = ready_codecs([codec], {s: path for s, path in files.items() if s == codec})
     if len(asked.codecs) + len(asked.lacking) != 1:
         raise UserError(
@@ -327,9 +332,10 @@ def roundtrip(
     if "image" not in takes or ("audio" in takes and not _is_picture(file)):
         from mpq.roundtrip_audio import audio_roundtrip_section, roundtrip_audio
 
-        show([audio_roundtrip_section(roundtrip_audio(file, asked.codecs[0], out))])
+        recogniser = None if model in (None, "none") else load_model("speech", model, files.get(model))
+        show([audio_roundtrip_section(roundtrip_audio(file, asked.codecs[0], out, recogniser))])
         return
-    classifier = None if model == "none" else load_model("classification", model, files.get(model))
+    classifier = load_model("classification", chosen[0], files.get(chosen[0])) if chosen else None
     show([roundtrip_section(run(file, asked.codecs[0], classifier, out))])
 
 

@@ -7,7 +7,7 @@ library is loaded anew each time, and a decode depends on nothing but the bytes.
 A decode comes back aligned. What Codec 2 makes of a moment lies 160 samples (20 ms) later in its output: its window
 of 320 samples ends with the newest 80, and the synthesis reaches the moment of a window at the end of its own 80.
 700C is another 80 later, because it begins each frame with the model of the frame before. That is how the sources
-read, and how amplitude-modulated tones measure (the phase of the envelope: 158 to 165 and 249, the mean of 12).
+read, and how amplitude-modulated tones measure (the phase of the envelope, median of 12: 158 to 165, and 249).
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def test_codec2s_own_decoder_makes_the_same_sound(shared: Path) -> None:
     sent = codec_of("3200").transmit(original)
     script = (
         "import sys, numpy, pycodec2; c = pycodec2.Codec2(3200); d = sys.stdin.buffer.read()\n"
-        # What this suite draws to see whether anybody was there before; 17.. the state cannot be set otherwise.
+        # A draw, as this suite makes one to see whether anybody was there before.
         "import ctypes, pathlib; p = next((pathlib.Path(pycodec2.__file__).parents[1] / 'pycodec2.libs').iterdir())\n"
         "ctypes.CDLL(str(p)).codec2_rand()\n"
         "sys.stdout.buffer.write(b''.join(c.decode(d[i:i + 8]).tobytes() for i in range(0, len(d), 8)))"

@@ -257,7 +257,7 @@ def test_without_context_pieces_would_be_heard(folders: dict[str, Path]) -> None
 
 
 @pytest.mark.parametrize("model", MODELS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     length=st.integers(1, 9000),
     channels=st.integers(1, 2),
@@ -337,8 +337,8 @@ def test_cut_flipped_and_longer_streams_are_refused(model: str, folders: dict[st
     codec = codec_of(model, folders[model])
     data = codec.encode(sound(2000, 2, 16_000)).data
     random = np.random.default_rng(0)
-    damaged = [data[: int(n)] for n in random.integers(0, len(data), 60)] + [data + b"\0", b"", data[::-1]]
-    for place in [*range(8 * HEADER), *random.integers(0, 8 * len(data), 120).tolist()]:
+    damaged = [data[: int(n)] for n in random.integers(0, len(data), 30)] + [data + b"\0", b"", data[::-1]]
+    for place in [*range(8 * HEADER), *random.integers(0, 8 * len(data), 60).tolist()]:
         flipped = bytearray(data)
         flipped[place // 8] ^= 1 << place % 8
         damaged.append(bytes(flipped))
@@ -349,8 +349,17 @@ def test_cut_flipped_and_longer_streams_are_refused(model: str, folders: dict[st
 
 @pytest.mark.parametrize(
     "claim",
-    [(0, 24_000, 2000, 8), (3, 24_000, 2000, 8), (1, 0, 2000, 8), (1, 24_000, 0, 8), (1, 24_000, 2000, 33)]
-    + [(1, 24_000, 2000, 0), (1, 24_000, 2641, 8), (1, 24_000, 2**32 - 1, 8), (1, 1, 2**29, 8)],
+    [
+        (0, 24_000, 2000, 8),
+        (3, 24_000, 2000, 8),
+        (1, 0, 2000, 8),
+        (1, 24_000, 0, 8),
+        (1, 24_000, 2000, 33),
+        (1, 24_000, 2000, 0),
+        (1, 24_000, 2641, 8),
+        (1, 24_000, 2**32 - 1, 8),
+        (1, 1, 2**29, 8),
+    ],
 )
 def test_claims_that_the_payload_does_not_hold_are_refused_before_memory_is_asked_for(
     claim: tuple[int, int, int, int], folders: dict[str, Path]
@@ -365,12 +374,13 @@ def test_claims_that_the_payload_does_not_hold_are_refused_before_memory_is_aske
 
 
 def test_streams_of_other_weights_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
-    for model in MODELS:
-        other = codec_of(model, save(random_network(model, seed=1), tmp_path / model.replace(":", "-")))
-        data = other.encode(sound(500)).data
-        for codec in (codec_of(m, folders[m]) for m in MODELS):
-            with pytest.raises(CodecError, match="with other weights"):
-                codec.decode(data)
+    other = codec_of("dac:model=16khz", save(random_network("dac:model=16khz", seed=1), tmp_path / "other"))
+    data = other.encode(sound(500)).data
+    for codec in (codec_of(model, folders[model]) for model in MODELS):
+        with pytest.raises(CodecError, match="with other weights"):
+            codec.decode(data)
+        with pytest.raises(CodecError, match="with other weights"):
+            other.decode(codec.encode(sound(500)).data)
 
 
 # ---- weights
@@ -446,9 +456,10 @@ def test_a_folder_of_ones_own_is_called_by_its_name_and_its_content(
     digest = sha256_of(folder / "model.safetensors")
     assert codec.spec == same.spec == f"encodec:bitrate=3000,weights=mine@{digest[:8]}"
     assert codec.identity == codec_of("encodec:bitrate=3000", folders["encodec:model=24khz"]).identity
+    before = same.identity
     configuration = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(configuration | {"pad_mode": "constant"}))
-    assert codec_of("encodec:bitrate=3000", folder).identity != same.identity | {"version": ""}
+    assert codec_of("encodec:bitrate=3000", folder).identity != before
 
 
 def test_weights_that_change_under_a_sweep_are_told(folders: dict[str, Path], tmp_path: Path) -> None:

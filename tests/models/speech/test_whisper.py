@@ -61,10 +61,10 @@ def test_sounds_too_short_for_a_word_are_answered(tiny: Recogniser, length: int)
     assert len(tiny.transcripts([sound])[0].split()) <= 2
 
 
-def test_noise_does_not_end_in_endless_repetitions(tiny: Recogniser) -> None:
-    # Seed and level are of one that without the limit gives 223 tokens, all "I'm going to do a little bit of a".
-    noise = np.random.default_rng(0).normal(0, 0.1, 2 * RATE).astype(np.float32)
-    assert len(tiny.transcripts([noise])[0].split()) <= 60
+def test_noise_is_not_repeated_without_end(tiny: Recogniser) -> None:
+    # Without the limit, of which faster-whisper has none of this kind, it is heard as 219 words "a little bit of".
+    noise = np.random.default_rng(0).normal(0, 0.1, 31 * RATE).astype(np.float32)
+    assert len(tiny.transcripts([noise])[0].split()) <= 150
 
 
 def test_the_wheels_files_by_hand_are_the_same_model(
