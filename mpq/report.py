@@ -211,7 +211,7 @@ def _row(group: Group, point: Point, formats: dict[str, str], max_failures: floa
             row["p"] = f"{change.p:.3f}" if change.p >= 0.001 else "<.001"
     for column, estimate in point.similarity.items():
         text = formats[column].format(estimate.value).replace("-", "−")
-        row[column] = text if math.isfinite(estimate.value) else "∞"
+        row[column] = text.replace("inf", "∞").replace("nan", "∞")
     return row
 
 

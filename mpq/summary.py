@@ -305,6 +305,8 @@ class _PointBuilder:
             s.column: np.where(counted, column(table, s.column), np.nan) for s in medium.similarities.values()
         }
         self.exact = int(sum(np.isposinf(np.stack(list(measured.values()))).any(axis=0)))
+        # Of a decode that has nothing of its original left, the mean is nothing as well.
+        self.lost = {c for c, v in measured.items() if np.isneginf(v).any()}
         self.similarities = {
             c: columns.add(Ratio.of(v)) for c, v in measured.items() if not np.isnan(v).all()
         }
@@ -344,7 +346,10 @@ class _PointBuilder:
             kept=self._kept(drawn),
             changes={key: self._change(key, drawn) for key in self.pairs if self.scores[key].lossy},
             confidence=self._confidence(drops),
-            similarity={c: estimate(column) for c, column in self.similarities.items()},
+            similarity={
+                c: Estimate(-math.inf) if c in self.lost else estimate(column)
+                for c, column in self.similarities.items()
+            },
             exact=self.exact,
             parts=self.parts,
             encode_ms=_median(column(self.table, "encode_ms")),

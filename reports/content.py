@@ -133,15 +133,67 @@ class PictureRow:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Rows of pictures, all shown ``height`` pixels high."""
+    """Rows of pictures, all shown ``height`` pixels high.
+
+    key: what colours in the pictures mean, name -> ``#rrggbb``.
+    """
 
     title: str
     rows: list[PictureRow]
     note: str = ""
     height: int = 112
+    key: dict[str, str] = field(default_factory=dict)
 
 
-Figure: TypeAlias = Curve | Histogram | Dots | Scatter | Pictures
+Mark = Literal["same", "wrong", "missing", "extra"]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Neighbouring words of a text that is held against another.
+
+    said: what should stand there, heard: what does. The same in both where ``same``; ``missing`` words were not
+    heard, ``extra`` ones not said.
+    """
+
+    mark: Mark
+    said: str
+    heard: str
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A sound to be played, and what was heard in it.
+
+    file: the bytes of a WAV, FLAC, MP3, Ogg or M4A file; None where there are words alone. name: what it is, for those
+    who do not see where it stands.
+    """
+
+    file: bytes | None
+    name: str
+    caption: str
+    subtitle: str = ""
+    words: list[Stretch] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """clips: the first is what the others are held against."""
+
+    title: str
+    clips: list[Clip]
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Sounds, row by row. No more than a page can play them."""
+
+    title: str
+    rows: list[ClipRow]
+    note: str = ""
+
+
+Figure: TypeAlias = Curve | Histogram | Dots | Scatter | Pictures | Clips
 
 
 @dataclass(frozen=True)

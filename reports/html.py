@@ -17,18 +17,39 @@ from pathlib import Path
 from rich.text import Text
 
 from reports import files
-from reports.content import ASIDE, Column, Figure, Picture, PictureRow, Pictures, Section, Table
+from reports.content import (
+    ASIDE,
+    Clip,
+    ClipRow,
+    Clips,
+    Column,
+    Figure,
+    Mark,
+    Picture,
+    PictureRow,
+    Pictures,
+    Section,
+    Stretch,
+    Table,
+)
 from reports.figures import NARROW, WIDE, figures, svg
 from reports.palette import variables
 from reports.words import lines
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
 _CLASSES = {"red": "bad", "green": "good", "bold": "strong", "dim": "dim"}
-_KINDS = {b"\xff\xd8\xff": "jpeg", b"\x89PNG": "png", b"RIFF": "webp"}
+_PICTURES = {b"\xff\xd8\xff": "jpeg", b"\x89PNG": "png", b"RIFF": "webp"}
+_SOUNDS = {b"RIFF": "wav", b"fLaC": "flac", b"ID3": "mpeg", b"\xff": "mpeg", b"OggS": "ogg"}
 LINE = 36
 """Letters up to which a column of words is as wide as its widest; beyond, its cells wrap."""
 
 _FRAMES = {"right": "✓", "wrong": "✗"}
+_MARKS: dict[Mark, tuple[str, str]] = {
+    "wrong": ("said", "heard"),
+    "missing": ("not heard", ""),
+    "extra": ("", "not said"),
+}
+"""What those who do not see them are told of words that are struck out, and of those that are underlined."""
 
 
 def page(title: str, sections: list[Section], *, how: Mapping[str, str] | None = None) -> str:
@@ -36,7 +57,7 @@ def page(title: str, sections: list[Section], *, how: Mapping[str, str] | None =
 
     how: what the report was made with, by name: the command, the plan, versions, hardware. Text may come from
     anywhere: only cells of tables are markup (rich's), and of that colours, bold and dim are kept.
-    Raises ValueError for a picture that is neither JPEG nor PNG nor WebP.
+    Raises ValueError for a picture or a sound of a kind that a page does not show or play.
     """
     style = resources.files("reports").joinpath("page.css").read_text(encoding="utf-8")
     colours = f":root{{{variables(dark=False)}}}@media screen and (prefers-color-scheme:dark){{:root{{{variables(dark=True)}}}}}"
@@ -170,9 +191,11 @@ def _figure(figure: Figure, name: str) -> str:
     caption = _caption(figure.title, figure.note)
     if isinstance(figure, Pictures):
         rows = "\n".join(_picture_row(row) for row in figure.rows)
-        return (
-            f'<figure class="pictures" style="--height:{int(figure.height)}px">{caption}\n{rows}\n</figure>'
-        )
+        height = f"--height:{int(figure.height)}px"
+        return f'<figure class="pictures" style="{height}">{caption}{_key(figure.key)}\n{rows}\n</figure>'
+    if isinstance(figure, Clips):
+        rows = "\n".join(map(_clip_row, figure.rows))
+        return f'<figure class="clips">{caption}\n{rows}\n</figure>'
     drawn = "\n".join(
         f'<div class="{size}">{svg(figure, width=width, name=f"{name}-{size}")}</div>'
         for size, width in (("wide", WIDE), ("narrow", NARROW))
@@ -203,14 +226,70 @@ def _picture(picture: Picture) -> str:
     said = f"<span>{sign}{_text(picture.caption)}</span>" if sign or picture.caption else ""
     said += f'<span class="dim">{_text(picture.subtitle)}</span>' if picture.subtitle else ""
     name = _text(picture.name)
-    return f'<div class="shot {picture.frame}"><img src="{_data_uri(picture.file)}" alt="{name}" title="{name}">{said}</div>'
+    source = _data_uri("image", _picture_kind(picture.file), picture.file)
+    return f'<div class="shot {picture.frame}"><img src="{source}" alt="{name}" title="{name}">{said}</div>'
 
 
-def _data_uri(file: bytes) -> str:
-    kind = next((kind for start, kind in _KINDS.items() if file.startswith(start)), None)
+def _key(key: Mapping[str, str]) -> str:
+    """Swatches with their names."""
+    if not key:
+        return ""
+    for colour in key.values():
+        if not re.fullmatch(r"#[0-9a-f]{6}", colour):
+            raise ValueError(f"'{colour}' is no colour of the form #rrggbb")
+    swatches = (f'<li><i style="background:{colour}"></i>{_text(name)}</li>' for name, colour in key.items())
+    return f'\n<ul class="key">{"".join(swatches)}</ul>'
+
+
+def _clip_row(row: ClipRow) -> str:
+    clips = "\n".join(map(_clip, row.clips))
+    return f'<div class="clip-row"><h3>{_text(row.title)}</h3>\n<ul>\n{clips}\n</ul></div>'
+
+
+def _clip(clip: Clip) -> str:
+    said = f"<p><b>{_text(clip.caption)}</b>"
+    said += f' <span class="dim">{_text(clip.subtitle)}</span></p>' if clip.subtitle else "</p>"
+    player = ""
+    if clip.file is not None:
+        source = _data_uri("audio", _sound_kind(clip.file), clip.file)
+        player = (
+            f'<audio controls preload="metadata" src="{source}" aria-label="{_text(clip.name)}"></audio>'
+        )
+    words = f'<p class="words">{" ".join(map(_stretch, clip.words))}</p>' if clip.words else ""
+    return f'<li><div class="sound">{said}{player}</div>{words}</li>'
+
+
+def _stretch(stretch: Stretch) -> str:
+    """What was not heard is struck out, what was not said is underlined; words that stand for others come after them."""
+    if stretch.mark == "same":
+        return _text(stretch.heard)
+    lost, won = (f'<i class="unseen">{told}: </i>' if told else "" for told in _MARKS[stretch.mark])
+    parts = []
+    if lost:
+        parts.append(f"<del>{lost}{_text(stretch.said)}</del>")
+    if won:
+        parts.append(f"<ins>{won}{_text(stretch.heard)}</ins>")
+    return " ".join(parts)
+
+
+def _picture_kind(file: bytes) -> str:
+    kind = next((kind for start, kind in _PICTURES.items() if file.startswith(start)), None)
     if kind is None:
         raise ValueError("a page shows JPEG, PNG and WebP, and this picture is none of them")
-    return f"data:image/{kind};base64,{base64.b64encode(file).decode()}"
+    return kind
+
+
+def _sound_kind(file: bytes) -> str:
+    kind = next((kind for start, kind in _SOUNDS.items() if file.startswith(start)), None)
+    if kind is None and file[4:8] == b"ftyp":
+        kind = "mp4"
+    if kind is None:
+        raise ValueError("a page plays WAV, FLAC, MP3, Ogg and M4A, and this sound is none of them")
+    return kind
+
+
+def _data_uri(medium: str, kind: str, file: bytes) -> str:
+    return f"data:{medium}/{kind};base64,{base64.b64encode(file).decode()}"
 
 
 def _how(how: Mapping[str, str] | None) -> str:

@@ -1,1 +1,1 @@
-"""Measures: pure functions, one file a measure. Similarities are looked up by name in ``similarity``."""
+"""Measures: of answers, and of what was decoded. Similarities are in each module's MEASURES, which mpq/media.py joins."""

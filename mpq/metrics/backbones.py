@@ -26,7 +26,7 @@ def features(name: Backbone, spec: str) -> nn.Sequential:
     import torch
     from torchvision import models
 
-    path = from_url(URLS[name], spec)
+    path = from_url(URLS[name], spec, nameable=False)
     with torch.device("meta"):  # drawing VGG16's 138 million weights would take seconds
         layers = models.get_model(name, weights=None).features
     layers = layers.to_empty(device="cpu")

@@ -19,7 +19,6 @@ import numpy as np
 from mpq.audio import AudioSample
 from mpq.metrics.audio import over_parts
 from mpq.metrics.base import Similarity
-from mpq.weights.sources import in_wheel
 
 STOI_PART, PESQ_PART, VISQOL_PART = 120, 18, 60
 """In seconds. Memory grows with the length of the first and the last; PESQ's C code writes past the end of its table of
@@ -27,11 +26,6 @@ STOI_PART, PESQ_PART, VISQOL_PART = 120, 18, 60
 
 VISQOL_SECONDS = {"audio": 0.96, "speech": 0.64}
 """The shortest sounds of which ViSQOL takes a patch."""
-
-DNSMOS_FILE = "dnsmos_models/sig_bak_ovr.onnx"
-DNSMOS_SHA256 = "269fbebdb513aa23cddfbb593542ecc540284a91849ac50516870e1ac78f6edd"
-DNSMOS_WINDOW = 144_160
-"""Samples at 16 kHz, 9.01 s, that the network takes at once."""
 
 
 def stoi(original: AudioSample, decoded: AudioSample, extended: bool = False) -> float | None:
@@ -117,35 +111,12 @@ def _visqol(mode: str) -> Any:
 
 
 def dnsmos(original: AudioSample, decoded: AudioSample) -> float | None:
-    """DNSMOS P.835's overall quality (Reddy et al. 2022) of the decoded sound alone, about 1 to 5.
+    """DNSMOS P.835's overall quality of the decoded sound alone, about 1 to 5. None below 1 s."""
+    from mpq.metrics.dnsmos import RATE, overall
 
-    Mean over windows of 9.01 s that start every second (all of them: its authors' code loses some to rounding); shorter
-    sounds are doubled until they fill one, as there. What is beyond full scale is clipped. None below 1 s.
-    """
     if original.seconds < 1:
         return None
-
-    def measure(_: np.ndarray, y: np.ndarray) -> float:
-        y = np.clip(y, -1, 1)
-        while len(y) < DNSMOS_WINDOW:
-            y = np.concatenate([y, y])
-        windows = np.lib.stride_tricks.sliding_window_view(y, DNSMOS_WINDOW)[::16_000]
-        # The network's third output, through the polynomial that was fitted to listeners' scores with it.
-        whole = int(len(y) // 16_000 - 9.01) + 1
-        raw = [_dnsmos().run(None, {"input_1": window[None]})[0][0, 2] for window in windows[:whole]]
-        return float(np.mean(np.polyval([-0.06766283, 1.11546468, 0.04602535], np.asarray(raw, np.float64))))
-
-    return over_parts(measure, original, decoded, 16_000)
-
-
-@lru_cache(maxsize=1)
-def _dnsmos() -> Any:
-    from onnxruntime import InferenceSession, SessionOptions
-
-    options = SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    path = in_wheel("speechmos", DNSMOS_FILE, DNSMOS_SHA256)
-    return InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return over_parts(lambda _, y: overall(y), original, decoded, RATE)
 
 
 def cdpam(original: AudioSample, decoded: AudioSample) -> float | None:
@@ -219,7 +190,7 @@ MEASURES = (
         "visqol",
         visqol,
         "MOS 1–4.73",
-        "opinion of music at 48 kHz; rates speech far too low (see visqol-speech); slow",
+        "opinion of music at 48 kHz, not of speech (see visqol-speech); a second and more a second of sound without numba",
         "ViSQOL",
         "{:.2f}",
         packages=("visqol-python", "scipy"),
@@ -253,7 +224,7 @@ MEASURES = (
         "cdpam",
         cdpam,
         "0 and up",
-        "learned distance of speech that people just notice; blind to its words, untested on music; slow",
+        "learned distance of speech that people just notice: hears its sound, not its words; seconds a second of sound",
         "CDPAM",
         "{:.4f}",
         better="lower",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from mpq.errors import UserError, first_line
+from mpq.errors import UserError
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """(original, reconstruction), each (n, 3, h, w) in [0, 1] -> their mean distance."""
@@ -24,14 +24,8 @@ def perceptual(name: str, device: str) -> Distance | None:
         shift_tolerant = stlpips().to(device)
         return lambda a, b: shift_tolerant(a, b).mean()
     if name == "lpips":
-        try:
-            from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+        from mpq.metrics.lpips import lpips
 
-            published = LearnedPerceptualImagePatchSimilarity("alex", normalize=True).to(device)
-        except Exception as error:  # the package, or torchvision's AlexNet that it downloads
-            raise UserError(
-                f"LPIPS needs the extra 'lpips' (torchmetrics) and torchvision's AlexNet weights: {first_line(error)}; "
-                f"--perceptual st-lpips needs no network"
-            ) from None
-        return lambda a, b: published.net(a, b, normalize=True).mean()
+        published = lpips("alex").to(device)
+        return lambda a, b: published(2 * a - 1, 2 * b - 1).mean()
     raise UserError(f"unknown perceptual distance '{name}'; there are: {', '.join(PERCEPTUAL)}")

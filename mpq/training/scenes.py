@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from PIL import Image, ImageEnhance
 from torch import Tensor
 
-from mpq.datasets.segmentation.base import Scene, SceneReader, Scenes
+from mpq.datasets.segmentation.base import SceneReader, Scenes
 from mpq.errors import UserError
 from mpq.networks import segmenter
 from mpq.paths import user_path
@@ -26,8 +25,10 @@ WHERE = (
 )
 """For those who ask for training without data."""
 
-KEPT = 1024
-"""Pictures with masks held in memory: half a gigabyte of CamVid's."""
+COUNTED = 500
+"""Masks at most that are looked through for classes before training."""
+KEPT = 200_000_000
+"""Pixels of pictures and masks held in memory: 0.8 GB, more than a thousand of CamVid's."""
 BROKEN = 100
 """Draws in a row without a picture that can be read after which a run ends."""
 
@@ -59,35 +60,76 @@ def parts(data: str, held_out: float, seed: int) -> tuple[Scenes, Scenes]:
     return training, choosing
 
 
-@lru_cache(maxsize=KEPT)
-def _read(scenes: Scenes, scene: Scene) -> tuple[Image.Image, np.ndarray] | None:
-    try:
-        return read_image(scene.read()).image, scenes.read_mask(scene)
-    except (OSError, SampleError):
-        return None
-
-
-def read(scenes: Scenes, scene: Any) -> tuple[Image.Image, np.ndarray] | None:
-    """A picture and its (h, w) mask; None where either cannot be read."""
-    return _read(scenes, scene)
-
-
 @dataclass(frozen=True)
 class Views:
     """How pictures are shown to a network that learns.
 
     crop: (width, height) of what is seen of a prepared picture of about ``pixels``. zoom: the range of scales beside
     the prepared picture's, drawn evenly on a logarithmic axis. light: how far brightness, contrast and saturation
-    are changed.
+    are changed. sought: the share of crops in which a class is looked for, each class alike, so that what is rare in
+    a data set is seen often enough.
     """
 
     crop: tuple[int, int]
     pixels: int
     zoom: tuple[float, float]
     light: float
+    sought: float = 0.0
 
 
-def crops(scenes: Scenes, views: Views, batch: int, seed: int, step: int) -> tuple[Tensor, Tensor]:
+class Gallery:
+    """Pictures with masks, kept in memory as far as ``KEPT`` goes."""
+
+    def __init__(self, scenes: Scenes) -> None:
+        self.scenes = scenes
+        self._kept: dict[int, tuple[Image.Image, np.ndarray] | None] = {}
+        self._pixels = 0
+
+    def __len__(self) -> int:
+        return len(self.scenes.sources)
+
+    def read(self, place: int) -> tuple[Image.Image, np.ndarray] | None:
+        """A picture and its (h, w) mask; None where either cannot be read."""
+        if place in self._kept:
+            return self._kept[place]
+        scene: Any = self.scenes.sources[place]
+        try:
+            pair = read_image(scene.read()).image, self.scenes.read_mask(scene)
+        except (OSError, SampleError):
+            self._kept[place] = None
+            return None
+        self._pixels += pair[1].size
+        if self._pixels <= KEPT:
+            self._kept[place] = pair
+        return pair
+
+
+class Census:
+    """Which classes are where, as far as the masks of a sample of pictures tell.
+
+    counts: (classes,) pixels. holders: for each class, the places in the gallery of pictures that show it. present:
+    the classes that any does.
+    """
+
+    def __init__(self, gallery: Gallery, seed: int) -> None:
+        classes = len(gallery.scenes.classes)
+        self.counts = np.zeros(classes, np.int64)
+        self.holders: list[list[int]] = [[] for _ in range(classes)]
+        order = np.random.default_rng(seed).permutation(len(gallery))
+        for place in sorted(order[:COUNTED].tolist()):
+            pair = gallery.read(place)
+            if pair is None:
+                continue
+            here = np.bincount(pair[1].ravel(), minlength=classes)[:classes]
+            self.counts += here
+            for c in np.flatnonzero(here):
+                self.holders[c].append(place)
+        self.present = np.flatnonzero(self.counts)
+
+
+def crops(
+    gallery: Gallery, census: Census, views: Views, batch: int, seed: int, step: int
+) -> tuple[Tensor, Tensor]:
     """(batch, 3, h, w) float32 as ``prepare`` makes it, and (batch, h / 2, w / 2) int64 truths.
 
     Random places, scales, forms within a tenth, mirrorings and light of random pictures. Raises UserError where
@@ -99,7 +141,12 @@ def crops(scenes: Scenes, views: Views, batch: int, seed: int, step: int) -> tup
     truths: list[Tensor] = []
     broken = 0
     while len(pictures) < batch:
-        pair = read(scenes, scenes.sources[random.integers(len(scenes.sources))])
+        sought = None
+        place = random.integers(len(gallery))
+        if random.random() < views.sought:
+            sought = random.choice(census.present)
+            place = random.choice(census.holders[sought])
+        pair = gallery.read(place)
         if pair is None:
             broken += 1
             if broken >= BROKEN:
@@ -111,6 +158,11 @@ def crops(scenes: Scenes, views: Views, batch: int, seed: int, step: int) -> tup
         form = math.exp(random.uniform(-0.1, 0.1))
         w, h = min(picture.width, width / zoom * form), min(picture.height, height / zoom / form)
         left, top = random.uniform(0, picture.width - w), random.uniform(0, picture.height - h)
+        if sought is not None:  # a random pixel of it, at a random place in the crop
+            ys, xs = np.nonzero(mask == sought)
+            pixel = random.integers(len(xs))
+            left = min(max(xs[pixel] - random.uniform(0, w), 0), picture.width - w)
+            top = min(max(ys[pixel] - random.uniform(0, h), 0), picture.height - h)
         box = (left, top, left + w, top + h)
         piece = _lit(picture.resize((width, height), Image.Resampling.BILINEAR, box), random, views.light)
         truth = np.array(

@@ -31,40 +31,39 @@ from mpq.models.segmentation.base import mask_of
 from mpq.networks import segmenter
 from mpq.networks.segmenter import Head, Network, Shape, Trunk
 from mpq.paths import user_path
-from mpq.training.scenes import Views, crops, parts, read
+from mpq.training.scenes import Census, Gallery, Views, crops, parts
 from mpq.weights.sources import read_checkpoint
 
 CLIP = 1.0
 """Gradient norm beyond which steps are shortened."""
 WARM = 50
 """Steps in which the learning rate grows to its peak."""
-COUNTED = 500
-"""Masks at most that classes' frequencies are counted on."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """All that shapes a run. Two runs with equal recipes on one machine give equal weights.
 
-    data: a folder that a segmentation data set's reader recognises. crop, pixels, zoom, light: as in ``Views``.
+    data: a folder that a segmentation data set's reader recognises. crop, pixels, zoom, light, sought: as in ``Views``.
     width: channels of the head's coarse levels. balance: 0 is plain cross-entropy, 1 weighs
     classes alike. ema: decay of the weights' running mean, which is what is kept. held_out: the share of the
     pictures that is chosen on, where the data has no part for that.
     """
 
     data: str
-    steps: int = 4000
+    steps: int = 3000
     batch: int = 4
     crop: tuple[int, int] = (480, 352)
     zoom: tuple[float, float] = (0.6, 1.3)
     light: float = 0.4
+    sought: float = 0.5
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
-    balance: float = 0.5
+    balance: float = 0.4
     jaccard: float = 1.0
-    ema: float = 0.99
+    ema: float = 0.995
     width: int = 128
-    pixels: int = 960 * 704
+    pixels: int = 768 * 576
     held_out: float = 0.125
     every: int = 250
     seed: int = 0
@@ -117,7 +116,9 @@ class Run:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"'{folder}' cannot be made: {error.strerror}") from None
-        self.views = Views(recipe.crop, recipe.pixels, recipe.zoom, recipe.light)
+        self.views = Views(recipe.crop, recipe.pixels, recipe.zoom, recipe.light, recipe.sought)
+        self.gallery, self.choices = Gallery(self.training), Gallery(self.choosing)
+        self.census = Census(self.gallery, recipe.seed)
         self.shape = Shape(len(self.training.classes), recipe.width, recipe.pixels)
         torch.manual_seed(recipe.seed)
         self.head = Head(self.shape).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -145,13 +146,8 @@ class Run:
         return self.folder / "weights.safetensors"
 
     def _class_weights(self) -> Tensor:
-        """(classes,) with a mean of 1 over pixels; a class that no counted mask has weighs nothing."""
-        random = np.random.default_rng(self.recipe.seed)
-        counts = np.zeros(self.shape.classes, np.int64)
-        for i in random.permutation(len(self.training.sources))[:COUNTED]:
-            pair = read(self.training, self.training.sources[i])
-            if pair is not None:
-                counts += np.bincount(pair[1].ravel(), minlength=len(counts))[: len(counts)]
+        """(classes,) with a mean of 1 over pixels; a class that no mask of the census has weighs nothing."""
+        counts = self.census.counts
         if not counts.any():
             raise UserError(f"none of the masks of '{self.recipe.data}' can be read, or none has a class")
         share = counts / counts.sum()
@@ -252,7 +248,7 @@ class Run:
         cosine = 0.5 * (1 + math.cos(math.pi * self.step / recipe.steps))
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.learning_rate * min(1.0, (self.step + 1) / WARM) * (0.01 + 0.99 * cosine)
-        x, truth = crops(self.training, self.views, recipe.batch, recipe.seed, self.step)
+        x, truth = crops(self.gallery, self.census, self.views, recipe.batch, recipe.seed, self.step)
         truth = truth.to(self.device)
         with torch.no_grad():
             maps = self.trunk(x.to(self.device, memory_format=torch.channels_last))
@@ -282,8 +278,8 @@ class Run:
         network = Network(self.trunk, self.average)
         intersections, unions = np.zeros((2, self.shape.classes), np.int64)
         correct = labelled = 0
-        for scene in self.choosing.sources:
-            pair = read(self.choosing, scene)
+        for place in range(len(self.choices)):
+            pair = self.choices.read(place)
             if pair is None:
                 continue
             picture, truth = pair

@@ -87,10 +87,11 @@ def cached(url: str) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
 
 
-def from_url(url: str, spec: str, *, seeded: bool = False) -> Path:
+def from_url(url: str, spec: str, *, seeded: bool = False, nameable: bool = True) -> Path:
     """A file of the torch.hub cache, downloaded if it is not there; the hash prefix in its name is checked.
 
-    seeded: a cached file may be another than its name says, and its user says so (see ``unlike_its_name``).
+    seeded: a cached file may be another than its name says, and its user says so (see ``unlike_its_name``). nameable:
+    the user can name a file with ``--weights`` instead.
     """
     import torch
 
@@ -102,8 +103,9 @@ def from_url(url: str, spec: str, *, seeded: bool = False) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(path), hash_prefix=_hash_prefix(path), progress=False)
         except Exception as error:  # urllib's, the socket's, or a hash that does not fit
+            own = ", or name your copy with --weights" if nameable else ""
             raise UserError(
-                f"the weights of {spec} cannot be had: {error}; put {url} at {path}, or name your copy with --weights"
+                f"the weights of {spec} cannot be had: {error}; put {url} at {path}{own}"
             ) from None
     elif not seeded and unlike_its_name(path):
         raise UserError(

@@ -151,7 +151,7 @@ def payload_of(
 
 
 @pytest.mark.parametrize(("bitrate", "codebooks"), [(1500, 2), (6000, 8), (24_000, 32)])
-@pytest.mark.parametrize("length", [1, 240, 24_000, 30_001])
+@pytest.mark.parametrize("length", [1, 30_001])
 def test_the_24_khz_codes_are_those_that_transformers_makes(
     bitrate: int, codebooks: int, length: int, folders: dict[str, Path]
 ) -> None:
@@ -198,7 +198,7 @@ def test_the_48_khz_chunks_are_those_that_transformers_makes(length: int, folder
 
 
 @pytest.mark.parametrize("model", MODELS[2:])
-@pytest.mark.parametrize("length", [1, 500, 20_000, 20_480])
+@pytest.mark.parametrize("length", [1, 20_000, 20_480])
 def test_the_dac_codes_are_those_that_transformers_makes(
     model: str, length: int, folders: dict[str, Path]
 ) -> None:

@@ -16,7 +16,8 @@ from mpq.errors import UserError
 from mpq.metrics.segmentation import class_counts
 from mpq.models.base import load_model
 from mpq.networks import segmenter
-from mpq.training.scenes import Views, crops, parts
+from mpq.training import scenes as scenes_module
+from mpq.training.scenes import Census, Gallery, Views, crops, parts
 from mpq.training.segmentation import Recipe, Run, segmentation_loss, train_segmentation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -95,17 +96,51 @@ def test_no_data_says_what_to_give(data: str, sentence: str, folder: Path) -> No
 
 
 def test_crops_depend_on_seed_and_step_alone_and_masks_follow_their_pictures(folder: Path) -> None:
-    training, _ = parts(str(folder), 0.25, seed=0)
-    views = Views((96, 64), 96 * 64, (0.6, 1.3), light=0.0)
-    x, truth = crops(training, views, 6, seed=0, step=3)
+    training = Gallery(parts(str(folder), 0.25, seed=0)[0])
+    views, census = Views((96, 64), 96 * 64, (0.6, 1.3), light=0.0), Census(training, seed=0)
+    x, truth = crops(training, census, views, 6, seed=0, step=3)
     assert (x.shape, truth.shape) == ((6, 3, 64, 96), (6, 32, 48))
-    assert all(torch.equal(a, b) for a, b in zip((x, truth), crops(training, views, 6, 0, 3), strict=True))
-    assert not torch.equal(x, crops(training, views, 6, 0, 4)[0])
+    assert all(
+        torch.equal(a, b) for a, b in zip((x, truth), crops(training, census, views, 6, 0, 3), strict=True)
+    )
+    assert not torch.equal(x, crops(training, census, views, 6, 0, 4)[0])
     assert set(truth.unique().tolist()) <= {0, 1, 2, 255}
     # What is called a box is red, and what is called ground green, but for borders.
     red, green = x[:, 0, ::2, ::2], x[:, 1, ::2, ::2]
     assert ((red > green)[truth == 2]).float().mean() > 0.9
     assert ((green > red)[truth == 1]).float().mean() > 0.9
+
+
+def test_a_gallery_that_may_keep_nothing_reads_the_same(folder: Path, monkeypatch) -> None:
+    training, _ = parts(str(folder), 0.25, seed=0)
+    kept = Gallery(training)
+    monkeypatch.setattr(scenes_module, "KEPT", 0)
+    for place in range(len(kept)):
+        once, again, fresh = kept.read(place), kept.read(place), Gallery(training).read(place)
+        if training.sources[place].id == "broken.png":
+            assert once is again is fresh is None
+        else:
+            assert once is not None and fresh is not None
+            assert once[0].tobytes() == fresh[0].tobytes()
+            assert (once[1] == fresh[1]).all()
+
+
+def test_a_class_that_is_sought_is_found(folder: Path) -> None:
+    training = Gallery(parts(str(folder), 0.25, seed=0)[0])
+    names = [source.id for source in training.scenes.sources]
+    census = Census(training, seed=0)
+    assert census.present.tolist() == [0, 1, 2]
+    assert len(census.holders[2]) == sum(name != "broken.png" for name in names)
+    assert census.counts.sum() == 96 * 60 * len(census.holders[2])
+    close = Views((64, 64), 960 * 640, (1.0, 1.0), light=0.0)  # a hundredth of a picture
+    census.present = np.array([2])
+    shares = []
+    for sought in (0.0, 1.0):
+        views = replace(close, sought=sought)
+        truths = [crops(training, census, views, 4, 0, step)[1] for step in range(10)]
+        shares.append(sum((t == 2).flatten(1).any(dim=1).sum().item() for t in truths) / 40)
+    assert shares[0] < 0.5
+    assert shares[1] > 0.95
 
 
 def test_the_loss_by_hand() -> None:

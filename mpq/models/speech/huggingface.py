@@ -58,9 +58,9 @@ class HuggingFace(ModelSource):
         multilingual = bool(getattr(saved.generation, "is_multilingual", False))
         if saved.kind == "whisper" and not multilingual and told not in (None, "en"):
             raise UserError(f"{spec} hears English alone, not language={told}")
-        if saved.kind == "whisper" and multilingual and told and f"<|{told}|>" not in saved.vocabulary:
-            raise UserError(f"{spec} knows no language '{told}'")
         language = told or "en"
+        if multilingual and f"<|{language}|>" not in getattr(saved.generation, "lang_to_id", ()):
+            raise UserError(f"{spec} knows no language '{language}' (say another with :language=)")
         vocabulary = json.dumps(saved.vocabulary, sort_keys=True).encode()
         configuration = {
             "decoding": "greedy, one sound at a time",
@@ -192,7 +192,9 @@ def _open(saved: _Saved, language: str | None, device: str) -> Transcribe:
         parts = [sound] if saved.has_long_form else cut_at_pauses(sound, saved.rate, saved.window)
         with torch.inference_mode():
             answers = [tokens(part) for part in parts]
-        texts = (saved.tokenizer.decode(answer, skip_special_tokens=True).strip() for answer in answers)
+        # Of CTC, special tokens part repeated letters, and left out too early those would be one.
+        skip = saved.kind != "ctc"
+        texts = (saved.tokenizer.decode(answer, skip_special_tokens=skip).strip() for answer in answers)
         return " ".join(filter(None, texts))
 
     return one_by_one(transcribe)

@@ -144,9 +144,8 @@ class _Network:
                 break
             tokens.append(token)
             for name, value in zip(self.outputs[1:], present, strict=True):
-                if (
-                    step == 0 or ".decoder." in name
-                ):  # the encoder's keys and values come with the first alone
+                # The encoder's keys and values come with the first step alone.
+                if step == 0 or ".decoder." in name:
                     cache[name.replace("present", "past_key_values")] = value
         return tokens
 

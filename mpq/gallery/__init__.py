@@ -1,0 +1,1 @@
+"""Galleries: what a sweep's models saw and heard, for pages."""

@@ -1,0 +1,111 @@
+"""Originals and decodes side by side: rows of pictures with what the model answers under them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+
+from PIL import Image
+
+from mpq.gallery.base import Budget, Gallery
+from mpq.gallery.choice import EqualRate
+from mpq.gallery.recoding import Gone, Material
+from mpq.report import rate as shown_rate
+from mpq.summary import Point
+from reports.content import Frame, Picture, PictureRow, Pictures
+
+HEIGHT = 160
+"""Pixels that pictures are shown high."""
+
+STORED = 2 * HEIGHT
+"""Pixels that they are stored high at most, for fine screens: what the smaller classifiers see, and more."""
+
+QUALITY = 88
+"""Of the WebP that they are stored as."""
+
+Saying = Callable[[Point, int], tuple[str, Frame]]
+"""(point, sample) -> what stands under the picture, and whether it is right."""
+
+NOTE = (
+    f"Decodes are stored here at most {STORED} pixels high, as WebP of quality {QUALITY}, so small artefacts are "
+    "milder than they are."
+)
+
+
+def at_equal_rate(
+    material: Material, chosen: EqualRate, samples: Mapping[int, str], said: Saying, note: str, budget: Budget
+) -> Gallery:
+    """A row a sample: the original, and what each codec makes of it at about one rate.
+
+    samples: why each is shown.
+    """
+    points = sorted(chosen.points, key=lambda p: p.spec)
+    unit = material.group.rate.title
+    strip = f"at about {shown_rate(chosen.rate)} {unit}"
+    gallery, rows, gone = Gallery(), [], []
+    for sample, why in samples.items():
+        if not budget.take_seconds(material, points, sample):
+            break
+        try:
+            lead = original(material, sample, said)
+        except Gone as error:
+            gone.append(str(error))
+            continue
+        shown = []
+        for point in points:
+            try:
+                shown.append(decode(material, point, sample, said))
+            except Gone as error:
+                gone.append(str(error))
+        row = PictureRow(title(material, sample, why), lead, {strip: shown})
+        if not budget.take_bytes(size(row)):
+            break
+        rows += [row] if shown else []
+    if rows:
+        head = f"Each codec's setting nearest to {shown_rate(chosen.rate)} {unit}, {chosen.why}; the rate under a picture is its own."
+        gallery.figures.append(
+            Pictures("Originals and decodes at equal rate", rows, f"{head} {note} {NOTE}", HEIGHT)
+        )
+    gallery.gone("Some decodes" if rows else "Decodes", gone)
+    return gallery
+
+
+def original(material: Material, sample: int, said: Saying) -> Picture:
+    """Raises Gone."""
+    baseline = material.group.baseline
+    caption, frame = said(baseline, sample) if baseline else ("", "none")
+    rate = f"original · {_rate(material, baseline, sample)}" if baseline else "original"
+    name = f"{material.name(sample)}, original"
+    return Picture(thumbnail(material.original(sample).image), name, caption, rate, frame)
+
+
+def decode(material: Material, point: Point, sample: int, said: Saying) -> Picture:
+    """Raises Gone."""
+    caption, frame = said(point, sample)
+    name = f"{material.name(sample)} through {point.spec}"
+    subtitle = f"{point.spec} · {_rate(material, point, sample)}"
+    return Picture(thumbnail(material.decoded(point, sample).image), name, caption, subtitle, frame)
+
+
+def thumbnail(image: Image.Image) -> bytes:
+    """At most ``STORED`` pixels high and twice as wide."""
+    scale = min(STORED / image.height, 2 * STORED / image.width, 1)
+    if scale < 1:
+        image = image.resize((max(1, round(scale * image.width)), max(1, round(scale * image.height))))
+    file = io.BytesIO()
+    image.save(file, "WEBP", quality=QUALITY)
+    return file.getvalue()
+
+
+def title(material: Material, sample: int, why: str) -> str:
+    return " · ".join(filter(None, (material.name(sample), why)))
+
+
+def size(row: PictureRow) -> int:
+    """Bytes of its pictures."""
+    shown = [picture for strip in row.strips.values() for picture in strip]
+    return sum(len(picture.file) for picture in [*([row.lead] if row.lead else []), *shown])
+
+
+def _rate(material: Material, point: Point, sample: int) -> str:
+    return f"{shown_rate(material.rate(point, sample))} {material.group.rate.title}"

@@ -1,0 +1,235 @@
+"""A run's samples, read and coded again as the sweep had them: rows keep no pictures and no sounds.
+
+What is shown is what was scored: a file that is another now, and a codec that makes other bits of it, are refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mpq.codecs.base import Codec, CodecError, parse_codec
+from mpq.datasets.base import Dataset, Source
+from mpq.errors import UserError
+from mpq.paths import user_path
+from mpq.plan import Plan
+from mpq.registry import codecs, tasks
+from mpq.rows import column
+from mpq.samples import SampleError
+from mpq.store import Store
+from mpq.summary import Group, Point
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Cell = tuple[dict[str, Any], "pa.Table"]
+"""(identity, rows)"""
+
+
+class Gone(Exception):
+    """What rows were made of cannot be had any more, or is something else now: a sentence for the reader."""
+
+
+class Material:
+    """A group's rows, and its samples read and coded again; what has been coded is kept.
+
+    cells: the group's. made: the plans that the run's commands recorded, the last first. Samples are called by their
+    places among the rows.
+    """
+
+    def __init__(self, group: Group, cells: list[Cell], made: list[dict[str, Any]]) -> None:
+        self.group = group
+        self.task = tasks.get(group.task)()
+        newest_last = sorted(cells, key=lambda cell: cell[0]["rows"])
+        self._cells = {_spec(table): (identity, table) for identity, table in newest_last}
+        content = cells[0][0]["dataset"]["content"]
+        self._made = [plan for plan in made if plan["dataset"]["content_sha256"] == content]
+        self._codecs: dict[str, Codec] = {}
+        self._originals: dict[int, Any] = {}
+        self._sent: dict[tuple[str, int], tuple[bytes, Any]] = {}
+
+    # What the rows say
+
+    @property
+    def points(self) -> list[Point]:
+        """The group's, without the baseline and without what failed throughout."""
+        return [p for p in self.group.points if p.samples and not p.is_baseline and p.spec in self._cells]
+
+    def values(self, point: Point, name: str) -> np.ndarray:
+        """(samples,) float64 of a field, NaN where there is none."""
+        return column(self._rows(point), name)
+
+    def row(self, point: Point, sample: int) -> dict[str, Any]:
+        return self._rows(point).slice(sample, 1).to_pylist()[0]
+
+    def rate(self, point: Point, sample: int) -> float:
+        """The sample's own, in the unit of the group's rate."""
+        row = self._rows(point).slice(sample, 1)
+        return row.column("bits")[0].as_py() / float(self.group.rate.extent(row)[0])
+
+    def seconds(self, points: Iterable[Point], sample: int) -> float:
+        """What coding the sample at ``points`` took the sweep, and will take again."""
+        rows = [self.row(point, sample) for point in points]
+        return sum((row["encode_ms"] or 0) + (row["decode_ms"] or 0) for row in rows) / 1000
+
+    def scored(self, points: Iterable[Point]) -> list[int]:
+        """The samples that no one of ``points`` failed on."""
+        errors = [self._rows(point).column("error").to_pylist() for point in points]
+        return [i for i, row in enumerate(zip(*errors, strict=True)) if not any(row)]
+
+    def name(self, sample: int) -> str:
+        return self._names[sample]
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return self._rows(self.group.points[0]).column("sample").to_pylist()
+
+    def _rows(self, point: Point) -> pa.Table:
+        return self._cells[point.spec][1]
+
+    # What they were made of
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """Raises Gone."""
+        why = [f"the run's folder does not say where '{self.group.dataset}' was read"]
+        for plan in self._plans:
+            try:
+                return self.task.read(plan)
+            except (UserError, OSError) as error:
+                why.append(str(error))
+        raise Gone(why[-1])
+
+    @cached_property
+    def model(self) -> Any:
+        """Raises Gone, also where its weights are others now."""
+        why = [f"the run's folder does not say what {self.group.model} was"]
+        for plan in self._plans:
+            weights = plan.weights.get(self.group.model)
+            try:
+                model = self.task.load(self.group.model, user_path(weights) if weights else None)
+                if model.weights_sha256 == self.group.weights_sha256:
+                    return model
+                why.append(f"{self.group.model} has other weights now")
+            except (UserError, OSError) as error:
+                why.append(str(error))
+        raise Gone(why[-1])
+
+    def source(self, sample: int) -> Source:
+        """Raises Gone."""
+        if self.name(sample) not in self._sources:
+            raise Gone(f"{self.name(sample)} is not among '{self.group.dataset}' any more")
+        return self._sources[self.name(sample)]
+
+    def original(self, sample: int) -> Any:
+        """Raises Gone, also where the file is another now."""
+        if sample not in self._originals:
+            source = self.source(sample)
+            try:
+                read = self.task.medium.read(source.read())
+            except (SampleError, OSError) as error:
+                raise Gone(f"{source.id} cannot be read any more: {error}") from None
+            point = self.group.points[0]
+            row = self.row(point, sample)
+            same = all(row[key] == value for key, value in self.task.medium.described(read).items())
+            if not same or (point.is_baseline and row["bits"] != 8 * len(read.stored or b"")):
+                raise Gone(f"{source.id} is another file now")
+            self._originals[sample] = read
+        return self._originals[sample]
+
+    def decoded(self, point: Point, sample: int) -> Any:
+        """What came out of ``point``'s codec. Raises Gone, also where it makes other bits now."""
+        return self.coded(point, sample)[1]
+
+    def coded(self, point: Point, sample: int) -> tuple[bytes, Any]:
+        """The bitstream, and what came out. Raises Gone."""
+        key = point.spec, sample
+        if key not in self._sent:
+            original, codec = self.original(sample), self.codec(point)
+            (sent,) = codec.transmit_all([original])
+            if isinstance(sent, CodecError):
+                raise Gone(f"{point.spec} cannot code {self.name(sample)} any more: {sent}")
+            if sent.bitstream.bits != self.row(point, sample)["bits"]:
+                raise Gone(f"{point.spec} makes other bits of {self.name(sample)} now")
+            self._sent[key] = sent.bitstream.data, sent.decoded
+        return self._sent[key]
+
+    def codec(self, point: Point) -> Codec:
+        """As ``point`` had it, ready. Raises Gone."""
+        if point.spec not in self._codecs:
+            codec = self._asked(self._cells[point.spec][0]["codec"])
+            try:
+                codec.prepare()
+            except (UserError, OSError) as error:
+                raise Gone(str(error)) from None
+            self._codecs[point.spec] = codec
+        return self._codecs[point.spec]
+
+    @cached_property
+    def _plans(self) -> list[Plan]:
+        """Those that the data set was read with, but for similarities, which may not be measurable here."""
+        known = [field.name for field in fields(Plan)]
+        plans = []
+        for made in self._made:
+            values = {key: made[key] for key in known if key in made}
+            values |= {key: tuple(values[key]) for key in ("codec", "model") if key in values}
+            plans.append(Plan(**values | {"similarity": ()}))
+        return list({str(plan): plan for plan in plans}.values())
+
+    @cached_property
+    def _sources(self) -> dict[str, Source]:
+        return {source.id: source for source in self.dataset.sources}
+
+    def _asked(self, identity: dict[str, Any]) -> Codec:
+        """The setting of any of the plans that has this identity. Raises Gone."""
+        name = identity["name"]
+        why = f"the run's folder does not say how {name} was set"
+        for plan in self._plans:
+            for spec in map(str.strip, plan.codec):
+                weights = plan.weights.get(spec)
+                try:
+                    other = codecs.get(spec).instead() if ":" not in spec and not weights else None
+                    asked = other[0] if other else spec
+                    if asked.partition(":")[0] != name:
+                        continue
+                    for codec in parse_codec(asked, user_path(weights) if weights else None):
+                        if codec.identity == identity:
+                            return codec
+                        if codec.identity["values"] == identity["values"]:
+                            why = f"{name} is another version here ({codec.version}) than the run's ({identity['version']})"
+                except (UserError, OSError) as error:
+                    why = str(error)
+        raise Gone(why)
+
+
+def materials(store: Store, groups: list[Group]) -> list[Material]:
+    """One a group. groups: of all of the store's cells, as ``summarize`` has them."""
+    made = [content["plan"] for content in reversed(store.read_invocations())]
+    by_group: dict[str, list[Cell]] = {}
+    for identity, table in store.read():
+        shared = [identity[key] for key in ("task", "dataset", "model", "targets")]
+        by_group.setdefault(json.dumps(shared, sort_keys=True), []).append((identity, table))
+    # Data sets of one name and other content make groups alike, and so do views: both stand in the cells' order.
+    alike: dict[tuple[str, str, str], list[list[Cell]]] = {}
+    for cells in by_group.values():
+        identity, table = cells[0]
+        title = identity["task"]["name"], *(table.column(key)[0].as_py() for key in ("dataset", "model"))
+        alike.setdefault(title, []).append(cells)
+    titles = [(group.task, group.dataset, group.model) for group in groups]
+    found, seen = [], Counter[tuple[str, str, str]]()
+    for group, title in zip(groups, titles, strict=True):
+        views = titles.count(title) // len(alike[title])
+        found.append(Material(group, alike[title][seen[title] // views], made))
+        seen[title] += 1
+    return found
+
+
+def _spec(table: pa.Table) -> str:
+    codec, setting = (table.column(key)[0].as_py() for key in ("codec", "setting"))
+    return f"{codec}:{setting}" if setting else codec
