@@ -16,6 +16,9 @@ from mpq.tasks.base import Score
 from reports.content import Column, Curve, Section, Series, Table
 from reports.stats import Estimate
 
+FEW = 8
+"""Samples below which drawing them says little."""
+
 SMALL = 200
 """Answers below which a report says that one weighs much."""
 
@@ -170,7 +173,7 @@ def _table(group: Group, max_failures: float) -> Table:
     columns = [
         Column("spec", "setting", right=False),
         Column("rate", group.rate.title),
-        Column("score", main.title if mark is None else f"{main.title}{mark} (95 %)"),
+        Column("score", main.title if mark is None else f"{main.heading or main.title}{mark} (95 %)"),
         Column("change", "change (95 %)", 1),
     ]
     if main.binary and not main.fidelity:
@@ -272,6 +275,10 @@ def _notes(group: Group, max_failures: float) -> list[str]:
             many = f"{trials} {task.noun}s in {many}"
         notes.append(
             f"{many}: one {task.noun} weighs {100 / trials:.1f} points. Read the intervals, not the order."
+        )
+    if group.score.counts and 0 < scored < FEW:
+        notes.append(
+            f"Intervals draw samples, and {scored} say little: cut long recordings into {FEW} utterances or more."
         )
     mark = "p: McNemar's exact test. " if group.score.binary and not group.score.fidelity else ""
     notes.append(

@@ -372,9 +372,13 @@ class _PointBuilder:
         draws = drawn[:, self.score_columns[key]]
         if score.binary:
             return proportion(statistic.each[statistic.usable], draws)
-        if score.counts and statistic.value == 0 and isinstance(statistic, Ratio):
-            return Estimate(0.0, *clopper_pearson(0, int(statistic.trials)))
-        return Estimate(statistic.value, *percentile_interval(draws))
+        low, high = percentile_interval(draws)
+        if score.counts and isinstance(statistic, Ratio):
+            # Of one long sample, or of none wrong, draws of samples are all alike: no surer than if words were alone.
+            found = int(min(statistic.above.sum(), statistic.trials))
+            least, most = clopper_pearson(found, int(statistic.trials))
+            low, high = min(low, least), max(high, most)
+        return Estimate(statistic.value, low, high)
 
     def _kept(self, drawn: np.ndarray) -> Estimate | None:
         pair = self.pairs.get(self.score.key)

@@ -152,7 +152,8 @@ class Sweep:
     @property
     def block_size(self) -> int:
         """Samples that go together: fixed by the data set's size alone, so that no result depends on the workers."""
-        return min(self.task.block, max(4, -(-len(self.dataset.sources) // 32)))
+        least, most = self.task.block
+        return min(most, max(least, -(-len(self.dataset.sources) // 32)))
 
     def blocks(self, missing: dict[int, list[Slot]]) -> list[list[int]]:
         """The blocks that hold a sample with something missing."""

@@ -178,10 +178,11 @@ class Clip:
 
 @dataclass(frozen=True)
 class ClipRow:
-    """clips: the first is what the others are held against."""
+    """clips: the first is what the others are held against. text: what should be heard."""
 
     title: str
     clips: list[Clip]
+    text: str = ""
 
 
 @dataclass(frozen=True)

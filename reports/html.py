@@ -243,7 +243,8 @@ def _key(key: Mapping[str, str]) -> str:
 
 def _clip_row(row: ClipRow) -> str:
     clips = "\n".join(map(_clip, row.clips))
-    return f'<div class="clip-row"><h3>{_text(row.title)}</h3>\n<ul>\n{clips}\n</ul></div>'
+    text = f"<blockquote>{_text(row.text)}</blockquote>" if row.text else ""
+    return f'<div class="clip-row"><h3>{_text(row.title)}</h3>{text}\n<ul>\n{clips}\n</ul></div>'
 
 
 def _clip(clip: Clip) -> str:

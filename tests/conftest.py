@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test waits for a hub; what needs one is marked
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the suite itself takes the cores
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -53,6 +53,17 @@ def several(points: Sequence[Point], chosen: Iterable[Point]) -> list[Point]:
     return sorted(shown, key=lambda p: (-p.rate.value, p.spec))
 
 
+def most_lost(group: Group, points: Sequence[Point], samples: Sequence[int]) -> list[int]:
+    """Those of ``samples`` whose own score is worse at ``points`` than on the original, the worst first."""
+    key, sign = group.score.key, 1 if group.score.lower_is_better else -1
+    loss = np.mean([sign * point.each[key] for point in points], axis=0)
+    if group.baseline is not None:
+        before = group.baseline.each[key]
+        loss -= sign * np.where(np.isfinite(before), before, 0)  # of decibels against itself it has infinitely many
+    worse = [i for i in samples if math.isfinite(loss[i]) and (loss[i] > 0 or group.score.fidelity)]
+    return sorted(worse, key=lambda i: (-loss[i], i))
+
+
 def telling_and_drawn(
     order: Sequence[int], others: Iterable[int], count: int, *, seed: int = 0
 ) -> dict[int, str]:

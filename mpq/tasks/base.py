@@ -78,7 +78,7 @@ class Task(ABC):
 
     samples: their kind. scores: the first that a group has is what it is judged by. fields: of its rows. noun: one of
     what the scores are over. data, model, codecs, similarity: what is taken where a plan names none.
-    block: how many samples go through together at most.
+    block: how many samples go through together, at least and at most.
     """
 
     name: ClassVar[str]
@@ -91,7 +91,7 @@ class Task(ABC):
     model: ClassVar[str]
     codecs: ClassVar[tuple[str, ...]] = ("jpeg", "webp", "avif")
     similarity: ClassVar[tuple[str, ...]] = ("psnr",)
-    block: ClassVar[int] = 16
+    block: ClassVar[tuple[int, int]] = (4, 16)
 
     @property
     def medium(self) -> Medium:

@@ -67,7 +67,7 @@ class Segmentation(Task):
         ),
         Score(
             "own_miou",
-            "mIoU with the original's",
+            "mIoU with own mask",
             "share",
             "mIoU against the model's own mask of the original (fidelity: needs no masks)",
             fidelity=True,

@@ -49,7 +49,7 @@ class Separation(Task):
     model = "hdemucs"
     codecs = ("opus:bitrate=32000,64000,96000,128000", "mp3")
     similarity = ("si-sdr",)
-    block = 1
+    block = (1, 1)
     scores = (
         Score(
             "sdr",
@@ -64,7 +64,7 @@ class Separation(Task):
         Score("stem_si_sdr", "SI-SDR of stems", "dB", "scale-invariant, over whole tracks", rank=5),
         Score(
             "own_sdr",
-            "SDR to the original's",
+            "SDR to own stems",
             "dB",
             "SDR against the stems that the model makes of the original (fidelity: needs no stems)",
             fidelity=True,

@@ -31,7 +31,7 @@ class Speech(Task):
     model = "whisper:tiny.en"
     codecs = ("opus", "mp3")
     similarity = ("si-sdr", "stoi")
-    block = 8
+    block = (1, 8)
     scores = (
         _errors("wer", "WER", "Σ wrong, missing and extra words / Σ words, after Whisper's normaliser"),
         _errors("cer", "CER", "the same of characters", rank=4),
@@ -47,7 +47,7 @@ class Speech(Task):
         _errors("raw_cer", "raw CER", "CER of the texts as they are", rank=9),
         _errors(
             "drift_wer",
-            "WER to the original's",
+            "WER to own transcript",
             "WER against the recogniser's own transcript of the original (fidelity: needs no transcripts)",
             fidelity=True,
             rank=5,
