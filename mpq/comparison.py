@@ -32,7 +32,7 @@ BELOW, ABOVE = "below its rates", "above its rates"
 class Figure:
     """estimate: None where the measured curves give none, for which ``why`` is the reason.
 
-    Its interval is None where more than ``MOST_WITHOUT`` of the ``draws`` have no value: so many are ``without``.
+    Its interval has no ends where more than ``MOST_WITHOUT`` of the ``draws`` have no value: so many are ``without``.
     """
 
     estimate: Estimate | None
@@ -43,6 +43,7 @@ class Figure:
     @classmethod
     def of(cls, values: np.ndarray, why: str = "") -> Figure:
         """values: (1 + draws,), NaN where there is none, the measured one first."""
+        values = rounded(values) + 0.0  # equal ones differ by exactly 0, which has no sign
         value, drawn = float(values[0]), values[1:]
         if not math.isfinite(value):
             return cls(None, why=why)
@@ -182,31 +183,25 @@ class _Sight:
         curve = RateCurve.of(rates, scores)
         fitted = curve.by_rate.measured(len(points)).at(np.log(rates[:, 0]))
         pooled = float(np.abs(fitted - scores[:, 0]).max())
-        return Ladder(codec, points, left_out, curve, pooled, self._allowed(curve))
+        least = self._least(rates.shape[1])
+        allowed = Figure.of(np.exp(curve.by_score.at(least)), _beyond(curve, score=least[0]) or "no original")
+        return Ladder(codec, points, left_out, curve, pooled, allowed)
 
-    def _least(self) -> np.ndarray | None:
-        """The original's score less what may be lost, where there is one."""
+    def _least(self, curves: int) -> np.ndarray:
+        """(curves,): the original's score less what may be lost; NaN where there is none."""
         baseline, score = self.group.baseline, self.group.score
         if baseline is None or not score.lossy or not self.usable(baseline):
-            return None
+            return np.full(curves, np.nan)
         return rounded(self.scores(baseline) - self.max_drop / score.scale)
-
-    def _allowed(self, curve: RateCurve) -> Figure:
-        least = self._least()
-        if least is None:
-            return Figure(None, why="no original")
-        return Figure.of(np.exp(curve.by_score.at(least)), _beyond(curve, score=least[0]))
 
     def compared(self, reference: Ladder, other: Ladder) -> Comparison:
         mine, its = reference.curve, other.curve
         assert mine is not None and its is not None
-        least = self._least()
-        allowed = Figure(None, why="no original")
-        if least is not None:
-            allowed = Figure.of(
-                np.expm1(its.by_score.at(least) - mine.by_score.at(least)),
-                other.allowed.why or f"{reference.codec}: {reference.allowed.why}",
-            )
+        least = self._least(its.by_score.knots.shape[1])
+        allowed = Figure.of(
+            np.expm1(its.by_score.at(least) - mine.by_score.at(least)),
+            other.allowed.why or f"{reference.codec}: {reference.allowed.why}",
+        )
         return Comparison(
             other.codec,
             Figure.of(bd_rate(mine, its), self._apart(reference, other, "score")),

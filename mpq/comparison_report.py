@@ -11,10 +11,11 @@ import numpy as np
 
 from mpq import comparison_words as words
 from mpq.comparison import Against, Comparison, Figure, Ladder, Match, against, check_reference
-from mpq.report import SMALL, rate
+from mpq.comparison_notes import notes
+from mpq.report import rate
 from mpq.summary import Group
 from reports.content import Column, Curve, Section, Series, Table
-from reports.stats import LEVEL, percentile_interval
+from reports.stats import percentile_interval
 
 
 def comparison_sections(
@@ -69,7 +70,7 @@ def _curves_section(group: Group, found: Against, max_drop: float) -> Section:
         words.answer(group, found, lost),
         Table(columns, [_row(group, ladder, compared.get(ladder.codec)) for ladder in ladders]),
         curve=_curve(group, found),
-        notes=_notes(group, found),
+        notes=notes(group, found),
         data=[_ladder_data(group, found, ladder, compared.get(ladder.codec)) for ladder in ladders],
     )
 
@@ -163,72 +164,6 @@ def _curve(group: Group, found: Against) -> Curve | None:
         title=f"Rate and {score.title}, made monotone",
         note="Bands are 95 % intervals, bootstrap over samples.",
     )
-
-
-def _notes(group: Group, found: Against) -> list[str]:
-    score = group.score.title
-    notes = [
-        f"Curves: {score} made monotone over the rate (isotonic regression; every setting weighs the same, as all are "
-        "of the same samples), then monotone cubics (PCHIP) on the logarithm of the rate. BD-rate: average difference "
-        f"of log rate over the {score} that both reach. BD-{score}: average difference over the rates that both have. "
-        f"shared: how much of the {score} that either reaches both do. Bits: {group.rate.title}. Nothing is extrapolated.",
-    ]
-    if draws := max((c.bd_rate.draws for c in found.compared), default=0):
-        notes.append(
-            f"Intervals: {100 * LEVEL:.0f} % of {draws:,} bootstrap draws of the samples, the same for all settings."
-        )
-    scored = max(point.scored for point in group.points)
-    if scored < SMALL:
-        notes.append(f"{scored} samples: intervals from so few are rather too narrow.")
-    for ladder in (found.reference, *found.others):
-        notes += _ladder_notes(group, ladder)
-    for comparison in found.compared:
-        notes += _comparison_notes(group, found.reference.codec, comparison)
-    return notes
-
-
-def _ladder_notes(group: Group, ladder: Ladder) -> list[str]:
-    notes = []
-    if (moved := group.score.scale * ladder.pooled) >= 0.05:
-        notes.append(
-            f"{ladder.codec}: {group.score.title} gets worse in places as the rate rises; pooling moves it by up to "
-            f"{words.amount(group.score, moved)}."
-        )
-    values: dict[str, set[str]] = {}
-    for point in ladder.points:
-        for part in filter(None, point.setting.split(",")):
-            key, _, value = part.partition("=")
-            values.setdefault(key, set()).add(value)
-    varied = [key for key, found in values.items() if len(found) > 1]
-    if len(varied) > 1:
-        notes.append(
-            f"{ladder.codec}: its settings differ in {' and '.join(varied)}; one curve goes through all."
-        )
-    for point in ladder.left_out:
-        why = f"{point.failed} samples failed" if point.failed else f"it has no {group.score.title}"
-        notes.append(f"{point.spec} is left out: {why}.")
-    return notes
-
-
-def _comparison_notes(group: Group, name: str, comparison: Comparison) -> list[str]:
-    codec, score, notes = comparison.codec, group.score.title, []
-    for what, figure in (("BD-rate", comparison.bd_rate), (f"BD-{score}", comparison.bd_score)):
-        if figure.estimate is None:
-            notes.append(f"{codec} has no {what}: {figure.why}.")
-        elif figure.without:
-            so = "so there is no interval" if figure.estimate.low is None else "which its interval leaves out"
-            notes.append(f"{codec}: {figure.without:,} of {figure.draws:,} draws have no {what}, {so}.")
-    if comparison.bd_rate.estimate and comparison.shared_scores < 0.5:
-        part = f"{100 * comparison.shared_scores:.0f} %"
-        notes.append(f"{codec}: its BD-rate is over {part} of the {score} that it and {name} span.")
-    if comparison.crossings:
-        *first, last = (words.shown(group.score, crossing.score) for crossing in comparison.crossings)
-        where = f"{', '.join(first)} and {last}" if first else last
-        notes.append(
-            f"As measured, {codec} and {name} cross at {where} {score}; where it is better still, "
-            f"{comparison.crossings[-1].fewer} needs fewer bits."
-        )
-    return notes
 
 
 def _head(group: Group, found: Against, codec: str) -> dict[str, Any]:

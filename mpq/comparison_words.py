@@ -43,7 +43,8 @@ def _verdict(comparison: Comparison, group: Group, name: str, *, first: bool) ->
 def _without_average(comparison: Comparison, group: Group, name: str) -> str:
     """What can be said where there is no BD-rate: at a setting, or of scores at equal rate, or why nothing."""
     codec, score = comparison.codec, group.score
-    match = next((m for m in comparison.matches if m.bits.estimate), None)
+    own_last = comparison.matches[::-1]  # the codec's own settings, which come last, say it best
+    match = next((m for m in own_last if m.bits.estimate), None)
     if match is not None:
         needs = fewer(match.bits, f" than {name}", bits=True)
         return f"at the {score.title} of {match.point.spec} {codec} needs {needs}"
@@ -52,7 +53,7 @@ def _without_average(comparison: Comparison, group: Group, name: str) -> str:
     if comparison.bd_score.estimate:
         by = signed(comparison.bd_score.estimate, score.scale)
         return f"{text}, but at equal rate it has {by} {unit(score)} on average"
-    match = next((m for m in comparison.matches if m.gain.estimate), None)
+    match = next((m for m in own_last if m.gain.estimate), None)
     if match is not None and match.gain.estimate:
         by = signed(match.gain.estimate, score.scale)
         return f"{text}, but at the rate of {match.point.spec} it has {by} {unit(score)}"

@@ -61,11 +61,14 @@ def _midranks(x: np.ndarray, times: np.ndarray) -> np.ndarray:
 def _pearson(x: np.ndarray, y: np.ndarray, times: np.ndarray) -> np.ndarray:
     """x, y, times: (draws, n)."""
     x, y = _centred(x, times), _centred(y, times)
-    return _over((times * x * y).sum(axis=1), np.sqrt((times * x**2).sum(axis=1) * (times * y**2).sum(axis=1)))
+    return _over(
+        (times * x * y).sum(axis=1), np.sqrt((times * x**2).sum(axis=1) * (times * y**2).sum(axis=1))
+    )
 
 
 def _centred(x: np.ndarray, times: np.ndarray) -> np.ndarray:
-    left = x - (times * x).sum(axis=1, keepdims=True) / times.sum(axis=1, keepdims=True)
+    count = np.maximum(times.sum(axis=1, keepdims=True), 1)
+    left = x - (times * x).sum(axis=1, keepdims=True) / count
     # What equal values leave is rounding, of which a correlation must not be made.
     return np.where(np.abs(left) > 1e-12 * np.abs(x).max(initial=0), left, 0)
 
@@ -103,7 +106,13 @@ def point_draws(units: Sequence[Hashable], *, resamples: int = RESAMPLES, seed: 
 
 
 def correlation(
-    kind: Kind, x: np.ndarray, y: np.ndarray, times: np.ndarray, *, given: np.ndarray | None = None, units: int = 0
+    kind: Kind,
+    x: np.ndarray,
+    y: np.ndarray,
+    times: np.ndarray,
+    *,
+    given: np.ndarray | None = None,
+    units: int = 0,
 ) -> Correlation:
     """Of (points,) x and y, given a third where there is one.
 
@@ -113,14 +122,17 @@ def correlation(
     alone would be certain.
     """
     points = len(x)
+    nothing = Correlation(Estimate(math.nan), points, np.full(len(times), np.nan))
+    if points < 3 + (given is not None):
+        return nothing
     with_value = np.concatenate([np.ones((1, points)), times])
     of = KINDS[kind]
     found = of(x, y, with_value)
     if given is not None:
         found = partial(found, of(x, given, with_value), of(y, given, with_value))
     value, draws = float(found[0]), found[1:]
-    if points < 3 + (given is not None) or not math.isfinite(value):
-        return Correlation(Estimate(math.nan), points, np.full(len(times), np.nan))
+    if not math.isfinite(value):
+        return nothing
     if points < FEWEST or not np.isfinite(draws).any():
         return Correlation(Estimate(value), points, draws)
     low, high = percentile_interval(draws)
@@ -137,7 +149,9 @@ def fisher(kind: Kind, value: float, count: int, more: float = 0.0) -> tuple[flo
     if free <= 0:
         return -1.0, 1.0
     variance = {"pearson": 1.0, "spearman": 1 + value**2 / 2, "kendall": 0.437}[kind] / free
-    swap = {"pearson": 1e-9, "spearman": 12 / (count * (count**2 - 1)), "kendall": 4 / (count * (count - 1))}[kind]
+    swap = {"pearson": 1e-9, "spearman": 12 / (count * (count**2 - 1)), "kendall": 4 / (count * (count - 1))}[
+        kind
+    ]
     z = math.atanh(math.copysign(min(abs(value), 1 - swap / 2), value))
     reach = _Z * math.sqrt(max(variance, more))
     return min(value, math.tanh(z - reach)), max(value, math.tanh(z + reach))
@@ -168,7 +182,8 @@ class Within:
             )
         slope = max(1 - self.value**2, 1e-12)  # of Fisher's z
         return Estimate(
-            self.value, *fisher("spearman", self.value, int((self.lost | self.kept).sum()), variance / slope**2)
+            self.value,
+            *fisher("spearman", self.value, int((self.lost | self.kept).sum()), variance / slope**2),
         )
 
     def less(self, other: Within) -> Estimate:

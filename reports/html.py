@@ -253,9 +253,7 @@ def _clip(clip: Clip) -> str:
     player = ""
     if clip.file is not None:
         source = _data_uri("audio", _sound_kind(clip.file), clip.file)
-        player = (
-            f'<audio controls preload="metadata" src="{source}" aria-label="{_text(clip.name)}"></audio>'
-        )
+        player = f'<audio controls preload="metadata" src="{source}" aria-label="{_text(clip.name)}"></audio>'
     words = f'<p class="words">{" ".join(map(_stretch, clip.words))}</p>' if clip.words else ""
     return f'<li><div class="sound">{said}{player}</div>{words}</li>'
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -65,3 +66,13 @@ class Budget:
             return False
         self.bytes -= count
         return True
+
+
+def own_score(material: Material, point: Point, sample: int) -> str:
+    """A sample's own score, in words; "" where it has none."""
+    score = material.group.score
+    value = float(point.each[score.key][sample])
+    if not math.isfinite(value):
+        return ""
+    unit = {"share": " %", "points": " points", "dB": " dB"}.get(score.unit, "")
+    return f"{score.title} {score.scale * value:.1f}{unit}".replace("-", "−")

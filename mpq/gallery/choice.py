@@ -59,7 +59,9 @@ def most_lost(group: Group, points: Sequence[Point], samples: Sequence[int]) -> 
     loss = np.mean([sign * point.each[key] for point in points], axis=0)
     if group.baseline is not None:
         before = group.baseline.each[key]
-        loss -= sign * np.where(np.isfinite(before), before, 0)  # of decibels against itself it has infinitely many
+        loss -= sign * np.where(
+            np.isfinite(before), before, 0
+        )  # of decibels against itself it has infinitely many
     worse = [i for i in samples if math.isfinite(loss[i]) and (loss[i] > 0 or group.score.fidelity)]
     return sorted(worse, key=lambda i: (-loss[i], i))
 

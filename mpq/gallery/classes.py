@@ -28,8 +28,8 @@ def class_losses(
 
     title: of a label. Nothing where there are no labels.
     """
-    baseline = material.group.baseline
-    if baseline is None or material.group.score.key != "top1":
+    baseline = material.baseline
+    if material.group.score.key != "top1":
         return Gallery()
     labels = material.values(baseline, "label")
     classes, counts = np.unique(labels[np.isfinite(labels)].astype(int), return_counts=True)
@@ -41,9 +41,7 @@ def class_losses(
         at = sorted(chosen.points, key=lambda p: p.spec)
         columns = {"original": [baseline]} | {p.spec: [p] for p in at}
         weight = 100 / counts[counts >= ENOUGH].min()
-        note = (
-            f"{_nearest(chosen, material.group)} {_extent(len(enough))}One answer weighs up to {weight:.0f} points."
-        )
+        note = f"{_nearest(chosen, material.group)} {_extent(len(enough))}One answer weighs up to {weight:.0f} points."
         if left_out := len(classes) - len(enough):
             note += f" {left_out} classes of fewer than {ENOUGH} samples are left out."
         heading = "What each class loses"
@@ -57,7 +55,9 @@ def class_losses(
         )
         enough, heading = classes, "Which classes are frail"
     right = [_right(material, at_these, labels, enough) for at_these in columns.values()]
-    items = [Dot(title(int(c)), (100 * row).tolist()) for c, row in zip(enough, np.stack(right, 1), strict=True)]
+    items = [
+        Dot(title(int(c)), (100 * row).tolist()) for c, row in zip(enough, np.stack(right, 1), strict=True)
+    ]
     items.sort(key=_loss)
     return Gallery([Dots(heading, "right answers %", list(columns), items[:SHOWN], note)])
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
+import numpy as np
+
 from mpq.gallery.base import Budget, Gallery
 from mpq.gallery.choice import EqualRate, telling_and_drawn
 from mpq.gallery.classes import class_losses
@@ -56,8 +58,7 @@ class Answers:
 
     def about(self, sample: int, why: str) -> str:
         """What is right, and why it is shown."""
-        assert self.material.group.baseline is not None
-        label = self.material.row(self.material.group.baseline, sample)["label"]
+        label = self.material.row(self.material.baseline, sample)["label"]
         return " · ".join(filter(None, ("" if label is None else f"label {self.title(label)}", why)))
 
     @property
@@ -66,12 +67,11 @@ class Answers:
 
     def there(self, points: Sequence[Point]) -> list[int]:
         """Samples that were answered on the original and at all of ``points``."""
-        assert self.material.group.baseline is not None
-        return self.material.scored([self.material.group.baseline, *points])
+        return self.material.scored([self.material.baseline, *points])
 
     def changed(self, points: Sequence[Point]) -> dict[int, int]:
         """Sample -> at how many of ``points`` its answer is another than on the original; those with any."""
-        counts = sum(1 - self.material.values(point, "agreement") for point in points)
+        counts = np.sum([1 - self.material.values(point, "agreement") for point in points], axis=0)
         return {i: int(counts[i]) for i in self.there(points) if counts[i]}
 
     @cached_property
@@ -109,10 +109,8 @@ def _first_to_change(
             gone.append(str(error))
             continue
         why = f"changed at {changes[sample]} of {len(points)} settings"
-        strip = f"{point.codec} down to {point.setting}, {shown_rate(point.rate.value)} {unit} over all"
-        row = PictureRow(
-            title(material, sample, answers.about(sample, why)), lead, {strip: shown}
-        )
+        strip = f"{point.codec} at {shown_rate(point.rate.value)} {unit}"
+        row = PictureRow(title(material, sample, answers.about(sample, why)), lead, {strip: shown})
         if not budget.take_bytes(size(row)):
             break
         rows.append(row)

@@ -36,11 +36,10 @@ def galleries(
     groups: of all of the store's cells, with the confidence of ``max_drop`` (see ``summarize``). Nothing is raised for
     what cannot be had any more: a gallery then has a note. Together they stay within ``BYTES``.
     """
-    shown = [group for group in groups if group.task not in WITHOUT]
-    budget = BYTES // max(1, len(shown))
+    budget = BYTES // max(1, sum(group.task not in WITHOUT for group in groups))
     return [
         _gallery(material, max_drop, max_failures, Budget(budget, SECONDS))
-        if material.group in shown
+        if material.group.task not in WITHOUT
         else Gallery()
         for material in materials(store, groups)
     ]

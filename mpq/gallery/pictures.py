@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from PIL import Image
 
-from mpq.gallery.base import Budget, Gallery
-from mpq.gallery.choice import EqualRate
+from mpq.gallery.base import Budget, Gallery, own_score
+from mpq.gallery.choice import EqualRate, most_lost, telling_and_drawn
 from mpq.gallery.recoding import Gone, Material
 from mpq.report import rate as shown_rate
 from mpq.summary import Point
@@ -30,6 +30,22 @@ NOTE = (
     f"Decodes are stored here at most {STORED} pixels high, as WebP of quality {QUALITY}, so small artefacts are "
     "milder than they are."
 )
+
+
+ROWS = 6
+
+
+def gallery(material: Material, chosen: EqualRate, points: Sequence[Point], budget: Budget) -> Gallery:
+    """For pictures of which no more is known than a score: those that lose most, and some that were drawn."""
+
+    def said(point: Point, sample: int) -> tuple[str, Frame]:
+        return own_score(material, point, sample), "none"
+
+    there = material.scored([material.baseline, *chosen.points])
+    samples = telling_and_drawn(most_lost(material.group, chosen.points, there), there, ROWS)
+    told = {sample: drawn or "loses most" for sample, drawn in samples.items()}
+    note = "First those that lose most, then some that were drawn."
+    return at_equal_rate(material, chosen, told, said, note, budget)
 
 
 def at_equal_rate(
@@ -72,18 +88,17 @@ def at_equal_rate(
 
 def original(material: Material, sample: int, said: Saying) -> Picture:
     """Raises Gone."""
-    baseline = material.group.baseline
-    caption, frame = said(baseline, sample) if baseline else ("", "none")
-    rate = f"original · {_rate(material, baseline, sample)}" if baseline else "original"
+    caption, frame = said(material.baseline, sample)
     name = f"{material.name(sample)}, original"
-    return Picture(thumbnail(material.original(sample).image), name, caption, rate, frame)
+    subtitle = f"original · {rate_of(material, material.baseline, sample)}"
+    return Picture(thumbnail(material.original(sample).image), name, caption, subtitle, frame)
 
 
 def decode(material: Material, point: Point, sample: int, said: Saying) -> Picture:
     """Raises Gone."""
     caption, frame = said(point, sample)
     name = f"{material.name(sample)} through {point.spec}"
-    subtitle = f"{point.spec} · {_rate(material, point, sample)}"
+    subtitle = f"{point.spec} · {rate_of(material, point, sample)}"
     return Picture(thumbnail(material.decoded(point, sample).image), name, caption, subtitle, frame)
 
 
@@ -107,5 +122,6 @@ def size(row: PictureRow) -> int:
     return sum(len(picture.file) for picture in [*([row.lead] if row.lead else []), *shown])
 
 
-def _rate(material: Material, point: Point, sample: int) -> str:
-    return f"{shown_rate(material.rate(point, sample))} {material.group.rate.title}"
+def rate_of(material: Material, point: Point, sample: int) -> str:
+    """The sample's own, in one piece."""
+    return f"{shown_rate(material.rate(point, sample))}\N{NO-BREAK SPACE}{material.group.rate.title}"

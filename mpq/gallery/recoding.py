@@ -57,6 +57,12 @@ class Material:
     # What the rows say
 
     @property
+    def baseline(self) -> Point:
+        """The group's; there must be one."""
+        assert self.group.baseline is not None
+        return self.group.baseline
+
+    @property
     def points(self) -> list[Point]:
         """The group's, without the baseline and without what failed throughout."""
         return [p for p in self.group.points if p.samples and not p.is_baseline and p.spec in self._cells]

@@ -9,8 +9,9 @@ import numpy as np
 
 from mpq.audio import AudioSample
 from mpq.audio_files import wav
-from mpq.gallery.base import Budget, Gallery
+from mpq.gallery.base import Budget, Gallery, own_score
 from mpq.gallery.choice import EqualRate, most_lost, several, telling_and_drawn
+from mpq.gallery.pictures import rate_of
 from mpq.gallery.recoding import Gone, Material
 from mpq.gallery.transcripts import Transcripts
 from mpq.report import rate as shown_rate
@@ -28,8 +29,7 @@ SHORTEST = 2.0
 
 def gallery(material: Material, chosen: EqualRate, points: Sequence[Point], budget: Budget) -> Gallery:
     """A row a sample: the original, and what is left of it, most bits first: of speech at several settings."""
-    baseline = material.group.baseline
-    assert baseline is not None
+    baseline = material.baseline
     speech = material.task.name == "speech"
     shown = several(points, chosen.points) if speech else several(chosen.points, ())
     there = material.scored([baseline, *shown])
@@ -52,9 +52,7 @@ def gallery(material: Material, chosen: EqualRate, points: Sequence[Point], budg
             rows.append(ClipRow(title, clips, transcripts.reference(sample) if transcripts else ""))
     if rows:
         if not speech:
-            note = (
-                f"Each codec's setting nearest to {shown_rate(chosen.rate)} {material.group.rate.title}, {chosen.why}."
-            )
+            note = f"Each codec's setting nearest to {shown_rate(chosen.rate)} {material.group.rate.title}, {chosen.why}."
         elif len(shown) < len(points):
             note = f"{len(shown)} of {len(points)} settings: those nearest to one rate, and the cheapest."
         else:
@@ -74,7 +72,7 @@ def _clips(
 
     Where words are known a clip is there in any case.
     """
-    baseline, *others = points
+    baseline = points[0]
     sounds: dict[str, AudioSample] = {}
     files: dict[str, bytes] = {}
     gone: list[str] = []
@@ -108,8 +106,8 @@ def _clips(
             continue
         caption = "original" if point is baseline else point.spec
         words = transcripts.heard(point, sample) if transcripts else []
-        rate = f"{shown_rate(material.rate(point, sample))} {material.group.rate.title}"
-        said = transcripts.counted(words) if transcripts else _score(material, point, sample)
+        rate = rate_of(material, point, sample)
+        said = transcripts.counted(words) if transcripts else own_score(material, point, sample)
         subtitle = " · ".join(filter(None, (rate, said, cut if file else "")))
         clips.append(Clip(file, f"{material.name(sample)}, {caption}", caption, subtitle, words))
     return clips, gone
@@ -131,13 +129,3 @@ def _middle(sound: AudioSample, seconds: float) -> AudioSample:
     length = min(sound.length, max(1, int(seconds * sound.rate)))
     start = (sound.length - length) // 2
     return AudioSample(sound.samples[:, start : start + length], sound.rate)
-
-
-def _score(material: Material, point: Point, sample: int) -> str:
-    """What the sample's own score is, in words."""
-    score = material.group.score
-    value = float(point.each[score.key][sample])
-    if not np.isfinite(value):
-        return ""
-    unit = {"share": " %", "points": " points", "dB": " dB"}.get(score.unit, "")
-    return f"{score.title} {score.scale * value:.1f}{unit}".replace("-", "−")

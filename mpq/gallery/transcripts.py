@@ -31,8 +31,7 @@ class Transcripts:
 
     def reference(self, sample: int) -> str:
         """What was said; where that is not known, what was heard in the original. As it is written."""
-        assert self.material.group.baseline is not None
-        row = self.material.row(self.material.group.baseline, sample)
+        row = self.material.row(self.material.baseline, sample)
         return row["hypothesis"] if self.own or row["reference"] is None else row["reference"]
 
     def heard(self, point: Point, sample: int) -> list[Stretch]:
@@ -45,10 +44,10 @@ class Transcripts:
 
     @staticmethod
     def counted(words: Sequence[Stretch]) -> str:
-        """``3 of 12 words wrong``: those that were missed, taken for others, or added."""
+        """``3 errors in 12 words``: words missed, taken for others, or added."""
         counts = Counter[Mark]()
         for stretch in words:
             counts[stretch.mark] += len((stretch.said or stretch.heard).split())
         length = counts["same"] + counts["wrong"] + counts["missing"]
         errors = counts["wrong"] + counts["missing"] + counts["extra"]
-        return f"{errors} of {length} words wrong" if errors else f"all {length} words right"
+        return f"{errors or 'no'} error{'' if errors == 1 else 's'} in {length} word{'' if length == 1 else 's'}"
