@@ -276,6 +276,27 @@ def recommend(
 
 
 @mpq.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Runs' folders.")],
+    reference: Annotated[str, typer.Option(help="The codec that the others are held against.")],
+    max_drop: MaxDrop = 1.0,
+    max_failures: MaxFailures = None,
+    json: AsJson = False,
+    csv: AsCsv = False,
+    markdown: AsMarkdown = False,
+    latex: AsLatex = False,
+) -> None:
+    """How many bits each codec needs at equal score (BD-rate), and what it scores at equal bits, with intervals."""
+    from mpq.comparison.report import comparison_sections
+    from mpq.summary import summarize
+
+    cells, allowed = _cells(runs, max_failures)
+    groups = summarize(cells, drops=(max_drop,))
+    sections = comparison_sections(groups, reference, max_drop=max_drop, max_failures=allowed)
+    show(sections, form_of(json, csv, markdown, latex))
+
+
+@mpq.command()
 def merge(
     runs: Annotated[list[Path], typer.Argument(help="Runs' folders.")],
     out: Annotated[Path, typer.Option(help="Folder of the whole; it may be a run already.")],
@@ -592,6 +613,14 @@ def _allowed(max_failures: float | None, store: Any) -> float:
     """The share that may fail: what the user says, else what the run's last command said."""
     recorded = [content["plan"]["max_failures"] for content in store.read_invocations()]
     return max_failures if max_failures is not None else recorded[-1] if recorded else 0.01
+
+
+def _cells(runs: list[Path], max_failures: float | None) -> tuple[list[Any], float]:
+    """The finished cells of several runs, and the share that may fail: what the last run said, unless told."""
+    from mpq.store import Store
+
+    stores = [Store(user_path(run), create=False) for run in runs]
+    return [cell for store in stores for cell in store.read()], _allowed(max_failures, stores[-1])
 
 
 def _names(text: str) -> list[str]:

@@ -13,6 +13,7 @@ from mpq.registry import tasks
 from mpq.roundtrip import Roundtrip
 from mpq.summary import Group, Point
 from mpq.tasks.base import Score
+from mpq.wording import amount, coloured, decibels, interval, percent, rate, signed, title, unit
 from reports.content import Column, Curve, Section, Series, Table
 from reports.stats import Estimate
 
@@ -27,7 +28,7 @@ def section(group: Group, *, max_drop: float = 1.0, max_failures: float = 0.01) 
     """A group's part of the report. max_drop: in what the score is shown in, points or dB."""
     recommendations = recommend(group, max_drop, max_failures)
     return Section(
-        title=_title(group),
+        title=title(group),
         answer=_answer(group, recommendations, max_drop),
         table=_table(group, max_failures),
         curve=_curve(group, group.score, max_failures),
@@ -42,14 +43,10 @@ def section(group: Group, *, max_drop: float = 1.0, max_failures: float = 0.01) 
     )
 
 
-def _title(group: Group) -> str:
-    return " · ".join(filter(None, [group.dataset, group.model, group.view, f"{group.samples} samples"]))
-
-
 def recommendation_section(group: Group, max_drop: float, max_failures: float = 0.01) -> Section:
     """``mpq recommend``: one line a codec."""
     recommendations = recommend(group, max_drop, max_failures)
-    allowed, unit = _amount(group.score, max_drop), group.rate.title
+    allowed, per = amount(group.score, max_drop), group.rate.title
     rows = []
     for r in recommendations:
         row = {"codec": r.codec, "setting": f"none loses at most {allowed}"}
@@ -61,13 +58,13 @@ def recommendation_section(group: Group, max_drop: float, max_failures: float = 
                 "change": signed(change, group.score.scale),
                 "confidence": f"{100 * r.confidence:.0f} %",
             }
-        row["sure"] = f"{r.sure.setting} ({rate(r.sure.rate.value)} {unit})" if r.sure else "—"
+        row["sure"] = f"{r.sure.setting} ({rate(r.sure.rate.value)} {per})" if r.sure else "—"
         rows.append(row)
     columns = [
         Column("codec", "codec", right=False),
         Column("setting", "cheapest setting", right=False),
-        Column("rate", unit),
-        Column("change", f"{group.score.title} change, {_unit(group.score)} (95 %)"),
+        Column("rate", per),
+        Column("change", f"{group.score.title} change, {unit(group.score)} (95 %)"),
         Column("confidence", "confidence"),
         Column("sure", "cheapest at 95 % confidence", 1, right=False),
     ]
@@ -92,7 +89,7 @@ def recommendation_section(group: Group, max_drop: float, max_failures: float = 
         )
     ]
     return Section(
-        _title(group),
+        title(group),
         _answer(group, recommendations, max_drop),
         Table(columns, rows),
         notes=notes,
@@ -136,7 +133,7 @@ def _similarity(name: str, value: float | None) -> str:
 
 def _answer(group: Group, recommendations: list[Recommendation], max_drop: float) -> str:
     score = group.score
-    name, allowed = score.title, _amount(score, max_drop)
+    name, allowed = score.title, amount(score, max_drop)
     best = cheapest(recommendations)
     if group.baseline is None or not group.baseline.samples:
         return "The baseline has no scores, so nothing can be compared with it."
@@ -153,9 +150,9 @@ def _answer(group: Group, recommendations: list[Recommendation], max_drop: float
     if score.unit != "share" or score.lower_is_better:
         change = point.changes[score.key].difference
         verb = "raises" if change.value > 0 else "lowers" if change.value < 0 else "does not change"
-        amount = "" if change.value == 0 else f" by {_amount(score, abs(score.scale * change.value), 1)}"
+        by = "" if change.value == 0 else f" by {amount(score, abs(score.scale * change.value), 1)}"
         return (
-            f"{where} {verb} {name}{amount} ({_interval(change, score.scale)}), {smaller}. It is the "
+            f"{where} {verb} {name}{by} ({interval(change, score.scale)}), {smaller}. It is the "
             f"cheapest setting that loses at most {allowed}; {sure}"
         )
     if kept is None or kept.low is None or kept.high is None:
@@ -283,7 +280,7 @@ def _notes(group: Group, max_failures: float) -> list[str]:
     mark = "p: McNemar's exact test. " if group.score.binary and not group.score.fidelity else ""
     notes.append(
         f"{group.rate.title}: {group.rate.summary} of the originals, all of the bitstreams' bits. Change: "
-        f"{_unit(group.score)} against 'none', paired by sample. {mark}Intervals: bootstrap over samples."
+        f"{unit(group.score)} against 'none', paired by sample. {mark}Intervals: bootstrap over samples."
     )
     for point in group.points:
         if point.failed:
@@ -317,64 +314,3 @@ def _data(group: Group, point: Point, max_failures: float) -> dict[str, Any]:
     if failed:  # what is left of such a cell is no score
         body |= {"scores": {}, "changes": {}, "confidence": {}, "kept": None, "parts": {}}
     return head | body | {"cell_failed": failed}
-
-
-def rate(value: float) -> str:
-    """A rate to three significant digits."""
-    if not math.isfinite(value) or value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.4f}" if value < 0.1 else f"{value:.3f}" if value < 1 else f"{value:.2f}"
-
-
-def percent(estimate: Estimate) -> str:
-    if estimate.low is None or estimate.high is None:
-        return f"{100 * estimate.value:.1f}"
-    return f"{100 * estimate.value:.1f} ({100 * estimate.low:.0f}–{100 * estimate.high:.0f})"
-
-
-def decibels(estimate: Estimate) -> str:
-    ends = (f"{v:.1f}".replace("-", "−") for v in (estimate.low, estimate.high) if v is not None)
-    return f"{estimate.value:.2f}".replace("-", "−") + (
-        f" ({'…'.join(ends)})" if estimate.low is not None else ""
-    )
-
-
-def signed(estimate: Estimate, scale: int = 100) -> str:
-    """Points (or dB, of scale 1) with their sign: −5.0 (−15…+5)."""
-
-    value = _step(estimate.value, scale, 1 if scale == 100 else 2)
-    if estimate.low is None or estimate.high is None:
-        return value
-    return f"{value} ({_interval(estimate, scale).removeprefix('95 % interval ')})"
-
-
-def _interval(estimate: Estimate, scale: int) -> str:
-    if estimate.low is None or estimate.high is None:
-        return "no interval"
-    digits = 0 if scale == 100 else 1
-    low, high = (_step(value, scale, digits) for value in (estimate.low, estimate.high))
-    return f"95 % interval {low}…{high}"
-
-
-def _step(value: float, scale: int, digits: int) -> str:
-    text = f"{scale * value:+.{digits}f}".replace("-", "−")
-    return text.lstrip("+−") if float(text.replace("−", "-")) == 0 else text
-
-
-def coloured(estimate: Estimate, score: Score) -> str:
-    """``signed``, red for worse or green for better where zero is outside the interval."""
-    text, low, high = signed(estimate, score.scale), estimate.low, estimate.high
-    if low is None or high is None or low <= 0 <= high:
-        return text
-    colour = "red" if (estimate.value < 0) != score.lower_is_better else "green"
-    return f"[{colour}]{text}[/{colour}]"
-
-
-def _unit(score: Score) -> str:
-    return "dB" if score.unit == "dB" else "points"
-
-
-def _amount(score: Score, shown: float, digits: int | None = None) -> str:
-    """``1 point``, ``2.5 points``, ``0.3 dB``."""
-    number = f"{shown:g}" if digits is None else f"{shown:.{digits}f}"
-    return f"{number} dB" if score.unit == "dB" else f"{number} point" + ("" if number == "1" else "s")

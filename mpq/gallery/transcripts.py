@@ -50,4 +50,6 @@ class Transcripts:
             counts[stretch.mark] += len((stretch.said or stretch.heard).split())
         length = counts["same"] + counts["wrong"] + counts["missing"]
         errors = counts["wrong"] + counts["missing"] + counts["extra"]
-        return f"{errors or 'no'} error{'' if errors == 1 else 's'} in {length} word{'' if length == 1 else 's'}"
+        return (
+            f"{errors or 'no'} error{'' if errors == 1 else 's'} in {length} word{'' if length == 1 else 's'}"
+        )

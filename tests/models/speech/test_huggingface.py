@@ -205,17 +205,11 @@ def test_seq2seq_is_greedy_whatever_the_folder_says(encoder_decoder: Path) -> No
 def test_whispers_real_weights_hear_real_speech(
     tiny_en: Path, two_cities: np.ndarray, read_text: str
 ) -> None:
-    """33 s, so that a second window is begun; read at an even pace, they hold three quarters of the text."""
-    text, short = (
-        load_model("speech", f"hf:{tiny_en}")
-        .on("cpu")
-        .transcripts([two_cities[: 33 * RATE], two_cities[: round(3.1 * RATE)]])
-    )
+    """33 s, so that a second window is begun."""
+    (text,) = load_model("speech", f"hf:{tiny_en}").on("cpu").transcripts([two_cities[: 33 * RATE]])
     words = read_text.split()
     said = next(n for n in range(len(words)) if words[n - 3 : n] == ["in", "short", "the"])
-    heard = text.split()
-    assert wer([" ".join(words[:said])], [" ".join(heard[:said])]) < 0.05
-    assert short.startswith("It was the best of times")
+    assert wer([" ".join(words[:said])], [" ".join(text.split()[:said])]) < 0.05
     assert "<|" not in text
 
 

@@ -14,7 +14,7 @@ from mpq.models.base import load_model
 from mpq.models.speech.base import Recogniser
 from mpq.models.speech.moonshine import SHA256, spelled, token_texts
 from mpq.weights.sources import locate
-from tests.models.speech.wer import read_speech, wer, wer_after
+from tests.models.speech.wer import NARRATIVE, read_speech, wer, wer_after
 
 RATE = 16_000
 
@@ -38,18 +38,18 @@ def test_a_sentence_is_spelled_as_the_wheels_own_library_spells_it(
     moonshine: Recogniser, shared: Path
 ) -> None:
     """Its ``Transcriber`` was asked once, by hand; where its voice detector cuts nothing off, the texts are equal."""
-    heard = {sample.seconds: moonshine.preprocess(sample) for sample, _ in read_speech(shared)}
-    texts = moonshine.transcripts([heard[key] for key in sorted(heard)])
-    assert texts[0] == "Ten of clubs."
-    assert "Eight of spades, four of cloves, seven of hearts." in texts
-    assert (
+    names = "cards_001.wav", "cards_005.wav", "librivox_0870.wav"
+    sounds = [moonshine.preprocess(sample) for sample, _ in read_speech(shared, *names)]
+    assert moonshine.transcripts(sounds) == [
+        "Ten of clubs.",
+        "Eight of spades, four of cloves, seven of hearts.",
         "And Mr. John Dashwood had then leisure to consider how much there might be prudently in his power to do for "
-        "them." in texts
-    )
+        "them.",
+    ]
 
 
 def test_word_errors_grow_as_the_bit_rate_falls(moonshine: Recogniser, shared: Path) -> None:
-    speech = [(sample, said) for sample, said in read_speech(shared) if sample.seconds > 4]
+    speech = read_speech(shared, *NARRATIVE)
     clean, middle, low = (
         wer_after(spec, moonshine, speech) for spec in ("none", "opus:bitrate=6000", "mp3:bitrate=8000")
     )

@@ -12,6 +12,9 @@ from mpq.audio import AudioSample, read_audio
 from mpq.codecs.base import parse_codec
 from mpq.models.speech.base import Recogniser
 
+NARRATIVE = "librispeech_2412-153948-0000.flac", "librivox_0870.wav", "librivox_0890.wav"
+"""24 s, 73 words."""
+
 NUMBERS = {"four": "4", "five": "5", "seven": "7", "eight": "8", "ten": "10", "mister": "mr"}
 
 
@@ -26,12 +29,12 @@ def wer(said: list[str], heard: list[str]) -> float:
     return jiwer.wer([plain(text) for text in said], [plain(text) for text in heard])
 
 
-def read_speech(shared: Path) -> list[tuple[AudioSample, str]]:
-    """The eleven utterances, with what is said."""
+def read_speech(shared: Path, *names: str) -> list[tuple[AudioSample, str]]:
+    """Utterances by their files' names, with what is said."""
     folder = shared / "speech"
     with (folder / "transcripts.tsv").open() as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    return [(read_audio((folder / row["path"]).read_bytes()), row["sentence"]) for row in rows]
+        said = {row["path"]: row["sentence"] for row in csv.DictReader(file, delimiter="\t")}
+    return [(read_audio((folder / name).read_bytes()), said[name]) for name in names]
 
 
 def wer_after(spec: str, model: Recogniser, speech: list[tuple[AudioSample, str]]) -> float:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from mpq import comparison_words as words
-from mpq.comparison import Against, Comparison, Ladder
+from mpq.comparison import words
+from mpq.comparison.against import Against, Comparison, Ladder
 from mpq.report import SMALL
 from mpq.summary import Group
+from mpq.wording import amount
 from reports.stats import LEVEL
 
 
@@ -37,7 +38,7 @@ def _ladder_notes(group: Group, ladder: Ladder) -> list[str]:
     if (moved := group.score.scale * ladder.pooled) >= 0.05:
         lines.append(
             f"{ladder.codec}: {group.score.title} gets worse in places as the rate rises; pooling moves it by up to "
-            f"{words.amount(group.score, moved)}."
+            f"{amount(group.score, moved)}."
         )
     spelled = [
         dict(part.split("=", 1) for part in point.setting.split(",") if "=" in part)

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import PchipInterpolator
 
-from mpq.rate_curves import MonotoneCubic, RateCurve, bd_rate, bd_score, crossings, isotonic, shared
+from mpq.comparison.curves import MonotoneCubic, RateCurve, bd_rate, bd_score, crossings, isotonic, shared
 
 many = settings(deadline=None, max_examples=60)
 

@@ -11,8 +11,8 @@ import pytest
 from rich.text import Text
 from scipy.interpolate import PchipInterpolator
 
-from mpq.comparison import Against, against
-from mpq.comparison_report import comparison_sections
+from mpq.comparison.against import Against, against
+from mpq.comparison.report import comparison_sections
 from mpq.errors import UserError
 from mpq.plan import Plan
 from mpq.registry import tasks

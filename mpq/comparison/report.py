@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from mpq import comparison_words as words
-from mpq.comparison import Against, Comparison, Figure, Ladder, Match, against, check_reference
-from mpq.comparison_notes import notes
-from mpq.report import rate
+from mpq.comparison import words
+from mpq.comparison.against import Against, Comparison, Figure, Ladder, Match, against, check_reference
+from mpq.comparison.notes import notes
 from mpq.summary import Group
+from mpq.wording import amount, rate, title, unit
 from reports.content import Column, Curve, Section, Series, Table
 from reports.stats import percentile_interval
 
@@ -39,24 +39,19 @@ def comparison_sections(
     return sections
 
 
-def _title(group: Group, *more: str) -> str:
-    head = [group.dataset, group.model, group.view, f"{group.samples} samples"]
-    return " · ".join(filter(None, [*head, *more]))
-
-
 def _without_reference(group: Group, reference: str) -> Section:
     table = Table([Column("codec", "codec", right=False)], [{"codec": codec} for codec in group.codecs])
     answer = f"{reference} was not measured here, so nothing can be held against it."
-    return Section(_title(group, f"against {reference}"), answer, table)
+    return Section(title(group, f"against {reference}"), answer, table)
 
 
 def _curves_section(group: Group, found: Against, max_drop: float) -> Section:
-    name, lost = found.reference.codec, words.amount(group.score, max_drop)
+    name, lost = found.reference.codec, amount(group.score, max_drop)
     columns = [
         Column("codec", "codec", right=False),
         Column("settings", "settings", 4),
         Column("bd_rate", "BD-rate % (95 %)"),
-        Column("bd_score", f"BD-{group.score.title}, {words.unit(group.score)} (95 %)", 1),
+        Column("bd_score", f"BD-{group.score.title}, {unit(group.score)} (95 %)", 1),
         Column("shared", "shared", 3),
         Column("allowed", f"{group.rate.title} at {lost} lost (95 %)", 2),
         Column("allowed_bits", "bits there, % (95 %)", 2),
@@ -66,7 +61,7 @@ def _curves_section(group: Group, found: Against, max_drop: float) -> Section:
         columns = columns[:-2]
     compared = {c.codec: c for c in found.compared}
     return Section(
-        _title(group, f"against {name}"),
+        title(group, f"against {name}"),
         words.answer(group, found, lost),
         Table(columns, [_row(group, ladder, compared.get(ladder.codec)) for ladder in ladders]),
         curve=_curve(group, found),
@@ -102,7 +97,7 @@ def _settings_section(group: Group, found: Against) -> Section:
         Column("rate", group.rate.title, 2),
         Column("score", score.title, 2),
         Column("bits", f"bits at its {score.title}, % (95 %)"),
-        Column("gain", f"{score.title} at its rate, {words.unit(score)} (95 %)", 1),
+        Column("gain", f"{score.title} at its rate, {unit(score)} (95 %)", 1),
     ]
     matches = [
         (c, m)
@@ -128,7 +123,7 @@ def _settings_section(group: Group, found: Against) -> Section:
     ]
     data = [_match_data(group, found, c, m) for c, m in matches]
     return Section(
-        _title(group, f"against {name}", "setting by setting"),
+        title(group, f"against {name}", "setting by setting"),
         words.answer_by_setting(group, found),
         Table(columns, rows, group="codec"),
         notes=notes,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mpq.comparison import NOT_REACHED, SURPASSED, Against, Comparison, Figure, Match
-from mpq.report import coloured, rate, signed
+from mpq.comparison.against import NOT_REACHED, SURPASSED, Against, Comparison, Figure, Match
 from mpq.summary import Group, Point
 from mpq.tasks.base import Score
+from mpq.wording import coloured, rate, signed, unit
 from reports.stats import Estimate
 
 NAMED = 3
@@ -203,17 +203,6 @@ def shown(score: Score, value: float) -> str:
     if score.scale == 100:
         return f"{100 * value:.1f} %".replace("-", "−")
     return f"{value:.2f} {score.unit}".replace("-", "−")
-
-
-def unit(score: Score) -> str:
-    """Of differences of the score."""
-    return "points" if score.scale == 100 else score.unit
-
-
-def amount(score: Score, size: float) -> str:
-    """``1 point``, ``2.5 points``, ``0.3 dB``: of what the score is shown in."""
-    number = f"{size:.3g}"
-    return f"{number} point" if score.scale == 100 and number == "1" else f"{number} {unit(score)}"
 
 
 def _value(figure: Figure) -> float:

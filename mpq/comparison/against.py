@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mpq.comparison.curves import RateCurve, bd_rate, bd_score, crossings, rounded, shared
 from mpq.errors import UserError
-from mpq.rate_curves import RateCurve, bd_rate, bd_score, crossings, rounded, shared
 from mpq.registry import suggestion
 from mpq.summary import Group, Point
 from reports.stats import Estimate, percentile_interval
