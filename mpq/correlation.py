@@ -275,6 +275,7 @@ def newcombe(value: float, lost: int, kept: int, variance: float = 0.0) -> tuple
     """
     from scipy.optimize import brentq
 
+    value = round(value, 9)  # of a mean, 1 may be a rounding less
     half = (lost + kept) / 2 - 1
 
     def modelled(a: float) -> float:

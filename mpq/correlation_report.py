@@ -173,7 +173,7 @@ class _Observed:
     def changes(self) -> np.ndarray:
         """(points,), on the same samples; NaN where it is not known."""
         known = (point.changes.get(self.group.score.key) for _, point in self.points)
-        return np.array([change.difference.value if change else math.nan for change in known])
+        return _even(np.array([change.difference.value if change else math.nan for change in known]))
 
     @property
     def by_change(self) -> bool:
@@ -368,7 +368,7 @@ def _points_answer(observed: _Observed, found: dict[str, dict[str, Correlation]]
     best, estimate = known[0], found[known[0].name]["spearman"].estimate
     points = found[best.name]["spearman"].points
     if estimate.low is None:
-        return f"{points} operating points are too few for an interval: {best.title} has {in_words(estimate)} with {what}."
+        return f"{points} operating points are too few for an interval: {best.title} has Spearman {in_words(estimate)} with {what}."
     said = _verdict(
         {p.title: found[p.name]["spearman"].estimate for p in known},
         {p.title: observed.less(best, p) for p in known[1:]},
@@ -380,7 +380,7 @@ def _points_answer(observed: _Observed, found: dict[str, dict[str, Correlation]]
         statistic="Spearman",
     )
     left = {p.title: found[p.name][f"spearman{_GIVEN}"].estimate for p in known}
-    sure = [f"{title} ({in_words(e)})" for title, e in left.items() if _above(e, 0)]
+    sure = [f"{title} ({_spoken(e)})" for title, e in left.items() if _above(e, 0)]
     if sure:
         said += f" At equal rate {_and(sure)} still {'go' if len(sure) > 1 else 'goes'} with it."
     elif all(math.isnan(e.value) for e in left.values()):
@@ -405,11 +405,11 @@ def _verdict(
     """Who is best, who cannot be told from it, who is surely wrong. estimates: the best's first. less, less_rate: the
     best's less another's, the rate's."""
     best = next(iter(estimates))
-    shown = f"{statistic} {in_words(estimates[best])}{f', chance {_digits(chance)}' if chance else ''}"
+    shown = f"{statistic} {_spoken(estimates[best])}{f'; chance is {_digits(chance)}' if chance else ''}"
     rate_first = f"{rate_alone[0].upper()}{rate_alone[1:]}"
     if not _above(estimates[best], chance):
         said = f"{nobody}: {best} is nearest ({shown})."
-        said += f" {rate_first} is ({in_words(of_rate)})." if _above(of_rate, chance) else ""
+        said += f" {rate_first} is ({_spoken(of_rate)})." if _above(of_rate, chance) else ""
     else:
         behind_rate = less_rate.high is not None and less_rate.high < 0
         level = [title for title, e in less.items() if not _above(e, 0)]
@@ -425,10 +425,10 @@ def _verdict(
             else ", ahead of all else."
         )
         if behind_rate:
-            said += f" {rate_first} does better ({in_words(of_rate)})."
+            said += f" {rate_first} does better ({_spoken(of_rate)})."
         elif level and _above(less_rate, 0):
-            said += f" It is ahead of {rate_alone} ({in_words(of_rate)})."
-    wrong = [f"{t} ({in_words(e)})" for t, e in estimates.items() if e.high is not None and e.high < chance]
+            said += f" It is ahead of {rate_alone} ({_spoken(of_rate)})."
+    wrong = [f"{t} ({_spoken(e)})" for t, e in estimates.items() if e.high is not None and e.high < chance]
     return said + (f" Surely the wrong way round: {_and(wrong)}." if wrong else "")
 
 
@@ -505,7 +505,12 @@ def _loss(group: Group, point: Point) -> np.ndarray | None:
         before = group.baseline.each[score.key]
     if score.binary:
         return np.where((before == 1) & np.isfinite(now), 1 - now, np.nan)
-    return (now - before) if score.lower_is_better else (before - now)
+    return _even((now - before) if score.lower_is_better else (before - now))
+
+
+def _even(differences: np.ndarray) -> np.ndarray:
+    """Without rounding, by which equal differences would be ranked."""
+    return np.round(differences, 12)
 
 
 def _means_section(within: _Losses) -> Section:
@@ -621,6 +626,11 @@ def in_words(estimate: Estimate) -> str:
         return _digits(value)
     start, end = ({"1.00": "1", ".00": "0"}.get(text, text) for text in (_digits(low), _digits(high)))
     return f"{_digits(value)} ({start}{'–' if low >= 0 else '…' if high <= 0 else '…+'}{end})"
+
+
+def _spoken(estimate: Estimate) -> str:
+    """The same for a sentence, where it stands in brackets itself: ``.62, .10–.85``."""
+    return in_words(estimate).replace(" (", ", ").removesuffix(")")
 
 
 def _digits(value: float) -> str:

@@ -20,6 +20,9 @@ SENTENCES = 3
 """About what cannot be shown any more: each says the same of another file."""
 
 
+TOO_MUCH = "coding them again would take too long, or they would take too much room"
+
+
 @dataclass
 class Gallery:
     """figures: to stand after a group's own. notes: what the reader should know of them, or why there are none."""

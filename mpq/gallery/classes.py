@@ -10,8 +10,8 @@ import numpy as np
 from mpq.gallery.base import Gallery
 from mpq.gallery.choice import EqualRate
 from mpq.gallery.recoding import Material
-from mpq.report import rate as shown_rate
 from mpq.summary import Group, Point
+from mpq.wording import rate as shown_rate
 from reports.content import Dot, Dots
 
 ENOUGH = 10
@@ -63,7 +63,7 @@ def class_losses(
 
 
 def class_scores(group: Group, chosen: EqualRate) -> Gallery:
-    """Each class's part of the score at about one rate, where the group's points have such parts."""
+    """Each class's intersection over union at about one rate; nothing where no masks are known."""
     baseline = group.baseline
     if baseline is None or not baseline.parts:
         return Gallery()
@@ -76,7 +76,7 @@ def class_scores(group: Group, chosen: EqualRate) -> Gallery:
     items.sort(key=_loss)
     note = f"{_nearest(chosen, group)} {_extent(len(items))}".strip()
     names = ["original", *(p.spec for p in at)]
-    return Gallery([Dots(f"{group.score.title} by class", "%", names, items[:SHOWN], note)])
+    return Gallery([Dots("What each class loses", "IoU %", names, items[:SHOWN], note)])
 
 
 def _right(

@@ -12,8 +12,8 @@ from mpq.gallery.choice import EqualRate, telling_and_drawn
 from mpq.gallery.classes import class_losses
 from mpq.gallery.pictures import HEIGHT, at_equal_rate, decode, original, size, title
 from mpq.gallery.recoding import Gone, Material
-from mpq.report import rate as shown_rate
 from mpq.summary import Point
+from mpq.wording import rate as shown_rate
 from reports.content import Frame, PictureRow, Pictures
 
 ROWS = 6

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from PIL import Image
 
-from mpq.gallery.base import Budget, Gallery, own_score
+from mpq.gallery.base import TOO_MUCH, Budget, Gallery, own_score
 from mpq.gallery.choice import EqualRate, most_lost, telling_and_drawn
 from mpq.gallery.recoding import Gone, Material
-from mpq.report import rate as shown_rate
 from mpq.summary import Point
+from mpq.wording import rate as shown_rate
 from reports.content import Frame, Picture, PictureRow, Pictures
 
 HEIGHT = 160
@@ -82,6 +82,8 @@ def at_equal_rate(
         gallery.figures.append(
             Pictures("Originals and decodes at equal rate", rows, f"{head} {note} {NOTE}", HEIGHT)
         )
+    if samples and not rows and not gone:
+        gone.append(TOO_MUCH)
     gallery.gone("Some decodes" if rows else "Decodes", gone)
     return gallery
 
@@ -90,7 +92,7 @@ def original(material: Material, sample: int, said: Saying) -> Picture:
     """Raises Gone."""
     caption, frame = said(material.baseline, sample)
     name = f"{material.name(sample)}, original"
-    subtitle = f"original · {rate_of(material, material.baseline, sample)}"
+    subtitle = f"original, {rate_of(material, material.baseline, sample)}"
     return Picture(thumbnail(material.original(sample).image), name, caption, subtitle, frame)
 
 
@@ -98,17 +100,21 @@ def decode(material: Material, point: Point, sample: int, said: Saying) -> Pictu
     """Raises Gone."""
     caption, frame = said(point, sample)
     name = f"{material.name(sample)} through {point.spec}"
-    subtitle = f"{point.spec} · {rate_of(material, point, sample)}"
+    subtitle = f"{point.spec}, {rate_of(material, point, sample)}"
     return Picture(thumbnail(material.decoded(point, sample).image), name, caption, subtitle, frame)
 
 
-def thumbnail(image: Image.Image) -> bytes:
+def small(image: Image.Image) -> Image.Image:
     """At most ``STORED`` pixels high and twice as wide."""
     scale = min(STORED / image.height, 2 * STORED / image.width, 1)
-    if scale < 1:
-        image = image.resize((max(1, round(scale * image.width)), max(1, round(scale * image.height))))
+    if scale == 1:
+        return image
+    return image.resize((max(1, round(scale * image.width)), max(1, round(scale * image.height))))
+
+
+def thumbnail(image: Image.Image) -> bytes:
     file = io.BytesIO()
-    image.save(file, "WEBP", quality=QUALITY)
+    small(image).save(file, "WEBP", quality=QUALITY)
     return file.getvalue()
 
 
@@ -123,5 +129,5 @@ def size(row: PictureRow) -> int:
 
 
 def rate_of(material: Material, point: Point, sample: int) -> str:
-    """The sample's own, in one piece."""
-    return f"{shown_rate(material.rate(point, sample))}\N{NO-BREAK SPACE}{material.group.rate.title}"
+    """The sample's own, in words."""
+    return f"{shown_rate(material.rate(point, sample))} {material.group.rate.title}"

@@ -37,10 +37,10 @@ class Gone(Exception):
 
 
 class Material:
-    """A group's rows, and its samples read and coded again; what has been coded is kept.
+    """A group's rows, and its samples read and coded again.
 
     cells: the group's. made: the plans that the run's commands recorded, the last first. Samples are called by their
-    places among the rows.
+    places among the rows. Of one sample at a time, what was read and coded is kept.
     """
 
     def __init__(self, group: Group, cells: list[Cell], made: list[dict[str, Any]]) -> None:
@@ -49,10 +49,10 @@ class Material:
         newest_last = sorted(cells, key=lambda cell: cell[0]["rows"])
         self._cells = {_spec(table): (identity, table) for identity, table in newest_last}
         content = cells[0][0]["dataset"]["content"]
-        self._made = [plan for plan in made if plan["dataset"]["content_sha256"] == content]
+        self._made = [plan for plan in made if plan.get("dataset", {}).get("content_sha256") == content]
         self._codecs: dict[str, Codec] = {}
-        self._originals: dict[int, Any] = {}
-        self._sent: dict[tuple[str, int], tuple[bytes, Any]] = {}
+        self._kept: tuple[int, Any] | None = None
+        self._sent: dict[str, tuple[bytes, Any]] = {}
 
     # What the rows say
 
@@ -135,7 +135,7 @@ class Material:
 
     def original(self, sample: int) -> Any:
         """Raises Gone, also where the file is another now."""
-        if sample not in self._originals:
+        if self._kept is None or self._kept[0] != sample:
             source = self.source(sample)
             try:
                 read = self.task.medium.read(source.read())
@@ -146,8 +146,8 @@ class Material:
             same = all(row[key] == value for key, value in self.task.medium.described(read).items())
             if not same or (point.is_baseline and row["bits"] != 8 * len(read.stored or b"")):
                 raise Gone(f"{source.id} is another file now")
-            self._originals[sample] = read
-        return self._originals[sample]
+            self._kept, self._sent = (sample, read), {}
+        return self._kept[1]
 
     def decoded(self, point: Point, sample: int) -> Any:
         """What came out of ``point``'s codec. Raises Gone, also where it makes other bits now."""
@@ -155,16 +155,15 @@ class Material:
 
     def coded(self, point: Point, sample: int) -> tuple[bytes, Any]:
         """The bitstream, and what came out. Raises Gone."""
-        key = point.spec, sample
-        if key not in self._sent:
-            original, codec = self.original(sample), self.codec(point)
-            (sent,) = codec.transmit_all([original])
+        original = self.original(sample)
+        if point.spec not in self._sent:
+            (sent,) = self.codec(point).transmit_all([original])
             if isinstance(sent, CodecError):
                 raise Gone(f"{point.spec} cannot code {self.name(sample)} any more: {sent}")
             if sent.bitstream.bits != self.row(point, sample)["bits"]:
                 raise Gone(f"{point.spec} makes other bits of {self.name(sample)} now")
-            self._sent[key] = sent.bitstream.data, sent.decoded
-        return self._sent[key]
+            self._sent[point.spec] = sent.bitstream.data, sent.decoded
+        return self._sent[point.spec]
 
     def codec(self, point: Point) -> Codec:
         """As ``point`` had it, ready. Raises Gone."""
@@ -185,7 +184,10 @@ class Material:
         for made in self._made:
             values = {key: made[key] for key in known if key in made}
             values |= {key: tuple(values[key]) for key in ("codec", "model") if key in values}
-            plans.append(Plan(**values | {"similarity": ()}))
+            try:
+                plans.append(Plan(**values | {"similarity": ()}))
+            except UserError:  # another version's: its data may still be another plan's
+                continue
         return list({str(plan): plan for plan in plans}.values())
 
     @cached_property

@@ -10,16 +10,17 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from mpq.gallery.base import Budget, Gallery
+from mpq.errors import UserError
+from mpq.gallery.base import TOO_MUCH, Budget, Gallery
 from mpq.gallery.choice import EqualRate, most_lost, telling_and_drawn
 from mpq.gallery.classes import class_scores
-from mpq.gallery.pictures import HEIGHT, decode, original, rate_of, size, thumbnail, title
+from mpq.gallery.pictures import decode, original, size, small, thumbnail, title
 from mpq.gallery.recoding import Gone, Material
 from mpq.models.segmentation.labels import matching
-from mpq.report import rate as shown_rate
-from mpq.samples import SampleError
+from mpq.samples import ImageSample, SampleError
 from mpq.summary import Point
 from mpq.tasks.segmentation import Mask
+from mpq.wording import rate as shown_rate
 from reports.content import Frame, Picture, PictureRow, Pictures
 
 ROWS = 4
@@ -27,8 +28,14 @@ ROWS = 4
 OPACITY = 0.6
 """Of a mask over its picture."""
 
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#f0e442")
-"""Of the classes with most pixels, told apart by the colour-blind too (Okabe and Ito 2008)."""
+HEIGHT = 128
+"""Pixels that pictures are shown high: five stand side by side."""
+
+COLOURS = (
+    "#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#f0e442",
+    "#7b3294", "#a6d854", "#8c510a", "#fb9a99",
+)  # fmt: skip
+"""Of the classes with most pixels. The first seven are told apart by the colour-blind too (Okabe and Ito 2008)."""
 
 NAMED = 16
 """Classes that the key names, those with most pixels."""
@@ -37,30 +44,52 @@ NO_CLASS = "none of the data set's"
 
 
 class Layer(NamedTuple):
-    """names: (h, w) indices into ``classes`` of what each pixel is taken for, −1 where nothing is known."""
+    """A picture and a mask for it, as small as they are shown. indices: (h, w) into ``classes``, −1 where nothing is
+    known."""
 
+    image: Image.Image
     indices: np.ndarray
     classes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, picture: ImageSample, indices: np.ndarray, classes: tuple[str, ...]) -> Layer:
+        image = small(picture.image)
+        rows = (np.arange(image.height) + 0.5) * len(indices) / image.height
+        columns = (np.arange(image.width) + 0.5) * indices.shape[1] / image.width
+        return cls(image, indices[np.ix_(rows.astype(int), columns.astype(int))], classes)
 
     @property
     def areas(self) -> Counter[str]:
         places, counts = np.unique(self.indices[self.indices >= 0], return_counts=True)
         return Counter({self.classes[i]: int(n) for i, n in zip(places, counts, strict=True)})
 
-    def over(self, image: Image.Image, colours: dict[str, str]) -> Image.Image:
-        table = np.array([_rgb(colours[name]) if name in colours else (0, 0, 0) for name in self.classes])
-        pixels = np.asarray(image, dtype=np.float32)
+    def laid(self, colours: dict[str, str]) -> bytes:
+        """The mask over the picture."""
+        table = np.array([_rgb(colours.get(name, "#000000")) for name in self.classes])
+        pixels = np.asarray(self.image, dtype=np.float32)
         mixed = (1 - OPACITY) * pixels + OPACITY * table[self.indices]
         mixed = np.where((self.indices >= 0)[..., None], mixed, pixels)
-        return Image.fromarray(np.rint(mixed).astype(np.uint8))
+        return thumbnail(Image.fromarray(np.rint(mixed).astype(np.uint8)))
+
+    @property
+    def mostly(self) -> str:
+        return "mostly " + ", ".join(name for name, _ in self.areas.most_common(3))
 
 
 class Segmented(NamedTuple):
-    """layers: what is laid over the picture, the original's or of the point beside it; the truth's point is None."""
+    """A sample. pictures: the original and its decodes. truth: None where it is not known. answers: on the original,
+    and at each of the points."""
 
     sample: int
     why: str
-    layers: list[tuple[str, Point | None, Layer]]
+    pictures: list[Picture]
+    truth: Layer | None
+    answers: list[tuple[Point, Layer]]
+
+    @property
+    def areas(self) -> Counter[str]:
+        layers = [layer for _, layer in self.answers] + ([self.truth] if self.truth else [])
+        return sum((layer.areas for layer in layers), Counter[str]())
 
 
 def gallery(material: Material, chosen: EqualRate, points: Sequence[Point], budget: Budget) -> Gallery:
@@ -74,22 +103,22 @@ def gallery(material: Material, chosen: EqualRate, points: Sequence[Point], budg
             if not budget.take_seconds(material, shown, sample):
                 break
             try:
-                found.append(Segmented(sample, why or "loses most", masks.of(sample, shown)))
+                found.append(masks.of(sample, shown, why or "loses most"))
             except Gone as error:
                 gone.append(str(error))
     except Gone as error:
         gone.append(str(error))
-    areas = sum((layer.areas for one in found for _, _, layer in one.layers), Counter[str]())
+    areas = sum((one.areas for one in found), Counter[str]())
     colours = dict(zip([name for name, _ in areas.most_common()], _palette(len(areas)), strict=True))
     if NO_CLASS in colours:
         colours[NO_CLASS] = "#808080"
-    strip = f"decodes at about {shown_rate(chosen.rate)} {material.group.rate.title}"
+    strip = f"at about {shown_rate(chosen.rate)} {material.group.rate.title}"
     rows = []
     for one in found:
-        lead = original(material, one.sample, _nothing)
-        decodes = [decode(material, point, one.sample, _nothing) for point in shown]
-        laid = [_laid(material, one.sample, *layer, colours) for layer in one.layers]
-        row = PictureRow(title(material, one.sample, one.why), lead, {strip: decodes, "masks": laid})
+        answers = [_answer(material, one.sample, *answer, colours) for answer in one.answers]
+        lead = _truth(material, one.sample, one.truth, colours) if one.truth else None
+        strips = {strip: one.pictures, "answers": answers}
+        row = PictureRow(title(material, one.sample, one.why), lead, strips)
         if not budget.take_bytes(size(row)):
             break
         rows.append(row)
@@ -103,6 +132,8 @@ def gallery(material: Material, chosen: EqualRate, points: Sequence[Point], budg
         if len(areas) > NAMED:
             note += f" The key names the {NAMED} classes with most pixels."
         made.figures.append(Pictures("Masks at equal rate", rows, note, HEIGHT, key))
+    if samples and not rows and not gone:
+        gone.append(TOO_MUCH)
     made.gone("Some masks" if rows else "Masks", gone)
     made.add(class_scores(material.group, chosen))
     return made
@@ -113,54 +144,56 @@ class Masks:
 
     def __init__(self, material: Material) -> None:
         self.material = material
-        self.model = material.model.on("cpu")
+        try:
+            self.model = material.model.on("cpu")
+        except UserError as error:
+            raise Gone(str(error)) from None
 
-    def of(self, sample: int, points: Sequence[Point]) -> list[tuple[str, Point | None, Layer]]:
-        """The truth where it is known, the answer on the original, and on each decode. Raises Gone."""
+    def of(self, sample: int, points: Sequence[Point], why: str) -> Segmented:
+        """Raises Gone."""
         material = self.material
         try:
             truth = material.task.truth(material.dataset, material.source(sample))
         except (SampleError, OSError) as error:
             raise Gone(f"{material.name(sample)}: {error}") from None
-        baseline = material.baseline
-        pictures = [material.original(sample), *(material.decoded(point, sample) for point in points)]
-        layers: list[tuple[str, Point | None, Layer]] = []
-        if truth is not None:
-            layers.append(("truth", None, _true(truth)))
-        for point, picture in zip([baseline, *points], pictures, strict=True):
-            name = "original" if point is baseline else point.spec
-            layers.append((name, point, self._layer(picture, truth)))
-        return layers
+        whole = material.original(sample)
+        pictures = [original(material, sample, _nothing)]
+        answers = [(material.baseline, self._layer(whole, truth))]
+        for point in points:
+            pictures.append(decode(material, point, sample, _nothing))
+            answers.append((point, self._layer(material.decoded(point, sample), truth)))
+        return Segmented(sample, why, pictures, _true(whole, truth), answers)
 
-    def _layer(self, picture: object, truth: Mask | None) -> Layer:
+    def _layer(self, picture: ImageSample, truth: Mask | None) -> Layer:
+        """The model's answer, in the truth's classes where there are such. Raises Gone."""
         task = self.material.task
-        (answer,) = task.answers(self.model, [task.prepared(self.model, picture)])
+        try:
+            (answer,) = task.answers(self.model, [task.prepared(self.model, picture)])
+        except Exception as error:  # memory, say, as in a sweep
+            raise Gone(f"{self.model.name} cannot answer here: {type(error).__name__}") from None
         if truth is None:
-            return Layer(answer.indices.astype(int), answer.classes)
+            return Layer.of(picture, answer.indices, answer.classes)
         meant = matching(answer.classes, truth.classes).astype(int)
-        meant[meant >= len(truth.classes)] = len(truth.classes)
-        return Layer(meant[answer.indices], (*truth.classes, NO_CLASS))
+        meant = np.minimum(meant, len(truth.classes))  # what the data set does not have
+        return Layer.of(picture, meant[answer.indices], (*truth.classes, NO_CLASS))
 
 
-def _true(truth: Mask) -> Layer:
+def _true(picture: ImageSample, truth: Mask | None) -> Layer | None:
+    if truth is None:
+        return None
     indices = truth.indices.astype(int)
-    return Layer(np.where(indices == truth.ignored, -1, indices), (*truth.classes, NO_CLASS))
+    return Layer.of(picture, np.where(indices == truth.ignored, -1, indices), truth.classes)
 
 
-def _laid(
-    material: Material, sample: int, name: str, point: Point | None, layer: Layer, colours: dict[str, str]
-) -> Picture:
-    is_decode = point is not None and not point.is_baseline
-    picture = (
-        material.decoded(point, sample) if point is not None and is_decode else material.original(sample)
-    )
-    said = _pixels(material, point, sample) if point is not None else "truth"
-    subtitle = f"{name} · {rate_of(material, point, sample)}" if is_decode and point is not None else name
-    seen = ", ".join(name for name, _ in layer.areas.most_common(3))
-    alt = f"{material.name(sample)}, mask of {'the ' if point is None or not is_decode else ''}{name}: mostly {seen}"
-    return Picture(
-        thumbnail(layer.over(picture.image, colours)), alt, said, "" if point is None else subtitle
-    )
+def _truth(material: Material, sample: int, layer: Layer, colours: dict[str, str]) -> Picture:
+    return Picture(layer.laid(colours), f"{material.name(sample)}, true mask: {layer.mostly}", "truth")
+
+
+def _answer(material: Material, sample: int, point: Point, layer: Layer, colours: dict[str, str]) -> Picture:
+    whole = point is material.baseline
+    alt = f"{material.name(sample)}, answer on {'the original' if whole else point.spec}: {layer.mostly}"
+    said = _pixels(material, point, sample)
+    return Picture(layer.laid(colours), alt, said, "original" if whole else point.spec)
 
 
 def _pixels(material: Material, point: Point, sample: int) -> str:

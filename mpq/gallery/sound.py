@@ -9,22 +9,27 @@ import numpy as np
 
 from mpq.audio import AudioSample
 from mpq.audio_files import wav
-from mpq.gallery.base import Budget, Gallery, own_score
+from mpq.gallery.base import TOO_MUCH, Budget, Gallery, own_score
 from mpq.gallery.choice import EqualRate, most_lost, several, telling_and_drawn
 from mpq.gallery.pictures import rate_of
 from mpq.gallery.recoding import Gone, Material
 from mpq.gallery.transcripts import Transcripts
-from mpq.report import rate as shown_rate
+from mpq.registry import codecs
 from mpq.summary import Point
+from mpq.wording import rate as shown_rate
 from reports.content import Clip, ClipRow, Clips
 
-ROWS = 4
+UTTERANCES, TRACKS = 4, 2
+"""Rows: of speech, and of all that may be music, which takes much room."""
 
 PLAYED = (".mp3", ".opus", ".m4a", ".ogg")
 """Endings of bitstreams that browsers play by themselves."""
 
 SHORTEST = 2.0
 """Seconds. What would have to be cut to less, so that it fits, is not played at all."""
+
+FLAC_SHARE = 0.75
+"""Of a WAV's bytes, that a FLAC file takes: most take less."""
 
 
 def gallery(material: Material, chosen: EqualRate, points: Sequence[Point], budget: Budget) -> Gallery:
@@ -33,7 +38,9 @@ def gallery(material: Material, chosen: EqualRate, points: Sequence[Point], budg
     speech = material.task.name == "speech"
     shown = several(points, chosen.points) if speech else several(chosen.points, ())
     there = material.scored([baseline, *shown])
-    samples = telling_and_drawn(most_lost(material.group, shown, there), there, ROWS)
+    samples = telling_and_drawn(
+        most_lost(material.group, shown, there), there, UTTERANCES if speech else TRACKS
+    )
     made, rows, gone = Gallery(), [], []
     transcripts = None
     if speech:
@@ -61,6 +68,8 @@ def gallery(material: Material, chosen: EqualRate, points: Sequence[Point], budg
         note += f" {transcripts.note}" if transcripts else ""
         heading = "What was heard" if transcripts else "Originals and decodes"
         made.figures.append(Clips(heading, rows, note))
+    if samples and not rows and not gone:
+        gone.append(TOO_MUCH)
     made.gone("Some sounds", gone)
     return made
 
@@ -73,32 +82,22 @@ def _clips(
     Where words are known a clip is there in any case.
     """
     baseline = points[0]
-    sounds: dict[str, AudioSample] = {}
+    row = material.row(baseline, sample)
+    seconds = row["length"] / row["sample_rate"]
+    room = FLAC_SHARE * 2 * row["channels"] * row["length"]
+    needed = sum(material.row(p, sample)["bits"] / 8 if _played(p) else room for p in points)
+    cut = None if needed <= most else seconds * most / (room * len(points))
     files: dict[str, bytes] = {}
     gone: list[str] = []
-    for point in points:
-        try:
-            if point is baseline:
-                sounds[point.spec] = material.original(sample)
-                files[point.spec] = flac(sounds[point.spec])
-            else:
-                data, sounds[point.spec] = material.coded(point, sample)
-                own = material.codec(point).extension in PLAYED
-                files[point.spec] = data if own else flac(sounds[point.spec])
-        except Gone as error:
-            gone.append(str(error))
-    cut = ""
-    if (size := sum(map(len, files.values()))) > most:
-        files = {spec: flac(sound) for spec, sound in sounds.items()}
-        longest = max(sound.seconds for sound in sounds.values())
-        seconds = 0.9 * longest * most / sum(map(len, files.values()))
-        whole = size
-        files = {spec: flac(_middle(sound, seconds)) for spec, sound in sounds.items()}
-        if seconds < SHORTEST or sum(map(len, files.values())) > most:
-            files = {}
-            gone.append(f"{material.name(sample)} would take {whole / 1e6:.1f} MB")
-        else:
-            cut = f"{seconds:.0f} s from the middle"
+    if cut is None or cut >= SHORTEST:
+        for point in points:
+            try:
+                files[point.spec] = _file(material, point, sample, cut)
+            except Gone as error:
+                gone.append(str(error))
+    if (not files and not gone) or sum(map(len, files.values())) > most:
+        files = {}
+        gone.append(f"{material.name(sample)} is too long ({seconds:.0f} s) to be played here")
     clips = []
     for point in points:
         file = files.get(point.spec)
@@ -106,11 +105,31 @@ def _clips(
             continue
         caption = "original" if point is baseline else point.spec
         words = transcripts.heard(point, sample) if transcripts else []
-        rate = rate_of(material, point, sample)
         said = transcripts.counted(words) if transcripts else own_score(material, point, sample)
-        subtitle = " · ".join(filter(None, (rate, said, cut if file else "")))
+        part = f"{cut:.0f} s from the middle" if cut and file else ""
+        subtitle = " · ".join(filter(None, (rate_of(material, point, sample), said, part)))
         clips.append(Clip(file, f"{material.name(sample)}, {caption}", caption, subtitle, words))
     return clips, gone
+
+
+def _file(material: Material, point: Point, sample: int, cut: float | None) -> bytes:
+    """To be played: the bitstream itself where browsers know it, else what came out of it. cut: to so many seconds.
+
+    Raises Gone.
+    """
+    if point.is_baseline:
+        sound = material.original(sample)
+    else:
+        data, sound = material.coded(point, sample)
+        if cut is None and _played(point):
+            return data
+    return flac(sound if cut is None else _middle(sound, cut))
+
+
+def _played(point: Point) -> bool:
+    """Whether browsers play its bitstreams."""
+    codec = codecs.entries.get(point.codec)  # somebody's, which is not installed any more, say
+    return codec is not None and codec.extension in PLAYED
 
 
 def flac(sound: AudioSample) -> bytes:

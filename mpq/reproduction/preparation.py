@@ -32,7 +32,7 @@ def prepare(request: Request, device: str = "cpu") -> list[Trial]:
         if trial.experiment.name in request.data:
             _make_ready(trial, request, device)
         else:
-            _look_around(trial)
+            _look_around(trial, "no data is named")
     return list(trials.values())
 
 
@@ -55,7 +55,7 @@ def plan_of(trial: Trial, request: Request) -> Plan:
         codec=("none", *codec.values()),
         weights={specs[name]: file for name, file in request.weights.items() if name in specs},
         similarity=tuple(n.key for n in trial.similarities if n.of not in trial.lacking),
-        limit=min(request.limit or experiment.samples, experiment.samples),
+        limit=experiment.samples if request.limit is None else min(request.limit, experiment.samples),
         seed=request.seed,
         out=str(user_path(request.out) / experiment.name),
     )
@@ -85,6 +85,15 @@ def _make_ready(trial: Trial, request: Request, device: str) -> None:
     task = tasks.get(experiment.task)()
     parts = {*experiment.models, *experiment.coders}
     trial.stand_ins = frozenset(name for name in request.instead if name in parts)
+    _look_for_similarities(trial)
+    plan = plan_of(trial, request)
+    try:
+        trial.unlike = unlike_published(experiment, task.read(plan))
+    except UserError as error:
+        if not plan.data.startswith("hf:"):
+            raise
+        _look_around(trial, str(error))
+        return
     for name in (*trial.wanted_codecs, *trial.wanted_models):
         spec, file = _spec(experiment, name, request), request.weights.get(name)
         weights = user_path(file) if file else None
@@ -97,7 +106,6 @@ def _make_ready(trial: Trial, request: Request, device: str) -> None:
             if file or name in trial.stand_ins:  # not lacking but wrong: the user named it
                 raise
             trial.lacking[name] = str(error)
-    _look_for_similarities(trial)
     plan = plan_of(trial, request)
     if not trial.models:
         # A sweep has a model. Rates and similarities can be measured without one of the published.
@@ -106,13 +114,6 @@ def _make_ready(trial: Trial, request: Request, device: str) -> None:
         except UserError:
             return
         plan = replace(plan, model=(task.model,), no_labels=True)
-    try:
-        trial.unlike = unlike_published(experiment, task.read(plan))
-    except UserError as error:
-        if not plan.data.startswith("hf:"):
-            raise
-        trial.lacking[experiment.name] = str(error)
-        return
     trial.sweep = Sweep.prepare(plan, device)
     trial.store = Store(plan.folder)
 
@@ -127,12 +128,12 @@ def _setting(spec: str, weights: Path | None, task: Task) -> Setting:
     return asked.codecs[0].name, asked.codecs[0].setting
 
 
-def _look_around(trial: Trial) -> None:
-    """Without data: which weights are here, by looking where they would lie."""
+def _look_around(trial: Trial, why: str) -> None:
+    """Without data, ``why`` being the reason: which weights are here, by looking where they would lie."""
     from mpq.weights.shelf import items
 
     experiment = trial.experiment
-    trial.lacking[experiment.name] = "no data is named"
+    trial.lacking[experiment.name] = why
     for name in trial.wanted_codecs:
         try:
             away = [item.url for item in items((experiment.coders[name].spec,)) if not item.here]
@@ -141,8 +142,8 @@ def _look_around(trial: Trial) -> None:
         if away:
             trial.lacking[name] = f"{away[0]} (not here)"
     for name in trial.wanted_models:
-        if why := _model_lacks(experiment.task, experiment.models[name]):
-            trial.lacking[name] = why
+        if lacks := _model_lacks(experiment.task, experiment.models[name]):
+            trial.lacking[name] = lacks
     _look_for_similarities(trial)
 
 
@@ -173,7 +174,7 @@ def unlike_published(experiment: Experiment, dataset: Dataset) -> str | None:
         if not re.search(rf"{data.hub}@validation\b", dataset.name):
             return f"{dataset.name} is another data set of the hub"
     elif other := next((s.path for s in dataset.sources if not re.fullmatch(data.files, s.path.stem)), None):
-        return f"it holds {other.name}, which is no name of {experiment.title}"
+        return f"it holds {other.name}, and {experiment.title} has no such names"
     if data.classes and set(dataset.classes) != set(data.classes):
         return f"its classes are not {', '.join(data.classes)}"
     if data.called and dataset.name != data.called:

@@ -40,7 +40,7 @@ def _overview(compared: list[tuple[Trial, list[Compared]]]) -> Section:
                 "experiment": trial.experiment.name,
                 "what": f"{trial.experiment.title}, {trial.experiment.samples:,} samples",
                 "published": str(len(rows)),
-                "measured": str(sum(c.ours is not None for c in rows)),
+                "measured": str(sum(c.ours is not None and not c.own for c in rows)),
                 "owed": str(len(owed)),
                 "inside": str(sum(bool(c.inside) for c in owed)),
             }
@@ -53,14 +53,17 @@ def _overview(compared: list[tuple[Trial, list[Compared]]]) -> Section:
         Column("owed", "of the same quantity"),
         Column("inside", "in our interval"),
     ]
-    here = sum(c.ours is not None for c in every)
+    here = sum(c.ours is not None and not c.own for c in every)
+    elsewhere = sum(c.ours is not None and c.own for c in every)
     owed = [c for c in every if c.inside is not None and c.row.comparable]
     answer = (
-        f"Of {len(every)} published numbers {here} were measured here, {len(owed)} of them on published data as the "
-        f"same quantity: {sum(bool(c.inside) for c in owed)} of these lie in our 95 % intervals."
+        f"{here} of {len(every)} published numbers were measured here, {len(owed)} of them as the same quantity: "
+        f"{sum(bool(c.inside) for c in owed)} of these lie in our 95 % intervals."
         if here
-        else f"None of {len(every)} published numbers can be measured here: what is missing is named below."
+        else f"None of the {len(every)} published numbers could be measured here."
     )
+    if elsewhere:
+        answer += f" {elsewhere} were measured of other data, models or codecs, and are held against themselves alone."
     notes = [
         "Jacobellis, Cummings and Yadwadkar 2024, arXiv 2401.07957, as github.com/danjacobellis/MPQ prints it. One setting "
         "a codec and no intervals there: a published share of right answers has those of its own samples, in --json.",
@@ -84,7 +87,7 @@ def _missing(trials: list[Trial]) -> Section:
         Column("option", "how it is named", right=False),
     ]
     data = [{"missing": line["what"], "for": line["of"], "why": line["why"]} for line in lines.values()]
-    answer = f"{len(lines)} things, most of which a machine with a network gets by itself once data is named."
+    answer = "Data must be named. Most weights are fetched once it is, where a network is there."
     return Section("What is missing", answer, Table(columns, list(lines.values())), data=data)
 
 

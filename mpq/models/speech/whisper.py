@@ -153,6 +153,11 @@ def _open(folder: Path, language: str, device: str, spec: str) -> Transcribe:
         )
     except Exception as error:  # CTranslate2 has RuntimeError for all, tokenizers Exception itself
         raise UserError(f"{spec} cannot be opened from {folder} on {device}: {first_line(error)}") from None
+    bands, wanted = len(model.feature_extractor.mel_filters), model.model.n_mels
+    if bands != wanted:  # 80, and 128 from large-v3 on
+        raise UserError(
+            f"{spec} hears {wanted} Mel bands, not the {bands} of {folder / 'preprocessor_config.json'} (80 where it is missing)"
+        )
     return one_by_one(lambda sound: _text(model, sound, language))
 
 

@@ -121,6 +121,12 @@ def test_a_folder_that_lacks_a_file_is_told_before_the_network_is_asked(folder: 
         load_model("speech", "whisper:tiny.en", folder)
 
 
+def test_a_spectrogram_of_another_network_is_one_sentence(folder: Path) -> None:
+    (folder / "preprocessor_config.json").write_text('{"feature_size": 128}')
+    with pytest.raises(UserError, match="whisper:tiny.en hears 80 Mel bands, not the 128 of"):
+        load_model("speech", "whisper:tiny.en", folder).on("cpu")
+
+
 def test_a_truncated_network_is_one_sentence(folder: Path) -> None:
     whole = (folder / "model.bin").resolve()
     (folder / "model.bin").unlink()

@@ -13,7 +13,7 @@ from mpq.codecs.base import parse_codec
 from mpq.models.speech.base import Recogniser
 
 NARRATIVE = "librispeech_2412-153948-0000.flac", "librivox_0870.wav", "librivox_0890.wav"
-"""24 s, 73 words."""
+"""24 s, 72 words."""
 
 NUMBERS = {"four": "4", "five": "5", "seven": "7", "eight": "8", "ten": "10", "mister": "mr"}
 

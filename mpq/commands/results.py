@@ -1,0 +1,140 @@
+"""Commands that read runs: ``mpq report``, ``recommend``, ``compare``, ``merge``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mpq.commands.options import INCOMPLETE, MaxDrop, MaxFailures, allowed_failures
+from mpq.paths import user_path
+from reports.printing import AsCsv, AsJson, AsLatex, AsMarkdown, form_of, remark, show
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    max_drop: MaxDrop = 1.0,
+    max_failures: MaxFailures = None,
+    json: AsJson = False,
+    csv: AsCsv = False,
+    markdown: AsMarkdown = False,
+    latex: AsLatex = False,
+    svg: Annotated[
+        Path | None, typer.Option(help="Also draw the report into this SVG file.", show_default=False)
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Also write it as one page, which needs nothing else.", show_default=False),
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="Also write its figures, SVG and PDF, into this folder.", show_default=False),
+    ] = None,
+) -> None:
+    """Show a run's results from disk."""
+    from mpq.store import Store
+
+    store = Store(user_path(run), create=False)
+    sections, _ = sections_of(store, None, max_drop, allowed_failures(max_failures, store))
+    if svg is not None:
+        from reports.export import to_svg
+        from reports.files import write
+
+        write(user_path(svg), to_svg(sections).encode())
+    if html is not None:
+        from reports import html as page
+
+        page.write(user_path(html), sections[0].title.partition(" · ")[0], sections, how=_how(store))
+    if figures is not None:
+        from reports.figures import save_all
+
+        remark(*(str(file) for file in save_all(sections, user_path(figures))))
+    show(sections, form_of(json, csv, markdown, latex))
+
+
+def recommend(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    max_drop: MaxDrop = 1.0,
+    max_failures: MaxFailures = None,
+    json: AsJson = False,
+    csv: AsCsv = False,
+    markdown: AsMarkdown = False,
+    latex: AsLatex = False,
+) -> None:
+    """The cheapest setting of each codec whose score loss is small enough, with its confidence."""
+    from mpq.report import recommendation_section
+    from mpq.store import Store
+    from mpq.summary import summarize
+
+    store = Store(user_path(run), create=False)
+    groups, allowed = summarize(store.read(), drops=(max_drop,)), allowed_failures(max_failures, store)
+    show(
+        [recommendation_section(group, max_drop, allowed) for group in groups],
+        form_of(json, csv, markdown, latex),
+    )
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Runs' folders.")],
+    reference: Annotated[str, typer.Option(help="The codec that the others are held against.")],
+    max_drop: MaxDrop = 1.0,
+    max_failures: MaxFailures = None,
+    json: AsJson = False,
+    csv: AsCsv = False,
+    markdown: AsMarkdown = False,
+    latex: AsLatex = False,
+) -> None:
+    """How many bits each codec needs at equal score (BD-rate), and what it scores at equal bits, with intervals."""
+    from mpq.comparison.report import comparison_sections
+    from mpq.summary import summarize
+
+    cells, allowed = _cells(runs, max_failures)
+    groups = summarize(cells, drops=(max_drop,))
+    sections = comparison_sections(groups, reference, max_drop=max_drop, max_failures=allowed)
+    show(sections, form_of(json, csv, markdown, latex))
+
+
+def merge(
+    runs: Annotated[list[Path], typer.Argument(help="Runs' folders.")],
+    out: Annotated[Path, typer.Option(help="Folder of the whole; it may be a run already.")],
+) -> None:
+    """Put several runs, of several machines say, into one. The same cell is taken once."""
+    from mpq.store import Store
+
+    sources = [Store(user_path(run), create=False) for run in runs]
+    target = Store(user_path(out))
+    for run, source in zip(runs, sources, strict=True):
+        taken = target.take(source)
+        more = f", {taken.parts} parts of unfinished cells" if taken.parts else ""
+        remark(f"{run}: {taken.cells} cells taken, {taken.known} known already{more}")
+    typer.echo(f"{out}: {len(target.finished())} cells; mpq report {out} shows them.")
+
+
+def sections_of(
+    store: Any, only: set[str] | None, max_drop: float, max_failures: float
+) -> tuple[list[Any], int]:
+    """The report's sections and the exit status that the cells deserve."""
+    from mpq.report import section
+    from mpq.summary import summarize
+
+    groups = summarize(store.read(only), drops=(max_drop,))
+    failed = any(point.too_many_failures(max_failures) for group in groups for point in group.points)
+    sections = [section(group, max_drop=max_drop, max_failures=max_failures) for group in groups]
+    return sections, INCOMPLETE if failed else 0
+
+
+def _how(store: Any) -> dict[str, str]:
+    """What the run's last command was made with, for a page."""
+    from mpq.environment import in_words
+
+    made = store.read_invocations()[-1:]
+    return in_words(made[0]["command"], made[0]["environment"]) if made else {}
+
+
+def _cells(runs: list[Path], max_failures: float | None) -> tuple[list[Any], float]:
+    """The finished cells of several runs, and the share that may fail: what the last run said, unless told."""
+    from mpq.store import Store
+
+    stores = [Store(user_path(run), create=False) for run in runs]
+    return [cell for store in stores for cell in store.read()], allowed_failures(max_failures, stores[-1])

@@ -1,0 +1,158 @@
+"""``mpq sweep``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mpq.commands.options import INCOMPLETE, MaxDrop, Out, names, weights_of
+from mpq.commands.results import sections_of
+from mpq.devices import device as device_here
+from mpq.errors import UserError
+from reports.printing import AsCsv, AsJson, AsLatex, AsMarkdown, console_of, form_of, remark, show
+
+
+def sweep(
+    plan: Annotated[Path | None, typer.Argument(help="A plan file (YAML); options override it.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="classification, segmentation, speech, separation or reid. [default: classification]",
+            show_default=False,
+        ),
+    ] = None,
+    codec: Annotated[
+        list[str] | None, typer.Option(help="name, or name:key=a,b,c. Again for more.", show_default=False)
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="A folder, or a data set's name (see mpq datasets).", show_default=False),
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help="Table of files and labels.", show_default=False)] = None,
+    no_labels: Annotated[bool, typer.Option("--no-labels", help="Measure fidelity only.")] = False,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="A model (see mpq models). Again for more.", show_default=False),
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(help="MODEL=FILE, CODEC=FILE, or the one model's FILE.", show_default=False),
+    ] = None,
+    similarity: Annotated[
+        str | None,
+        typer.Option(help="Names (see mpq metrics), or none. [default: the task's]", show_default=False),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Take this many samples, drawn.", show_default=False)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the drawing. [default: 0]", show_default=False)] = None,
+    max_failures: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of samples that may fail before a cell does. [default: 0.01]", show_default=False
+        ),
+    ] = None,
+    out: Out = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes; 1 is this one. [default: one a core]", min=1, show_default=False),
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where models run: auto, cpu, cuda, mps.")] = "auto",
+    retry: Annotated[bool, typer.Option("--retry", help="Make cells that failed anew.")] = False,
+    max_drop: MaxDrop = 1.0,
+    print_plan: Annotated[
+        bool, typer.Option("--print-plan", help="Print the plan as YAML and stop.")
+    ] = False,
+    json: AsJson = False,
+    csv: AsCsv = False,
+    markdown: AsMarkdown = False,
+    latex: AsLatex = False,
+) -> None:
+    """Measure scores of models on what codecs left, against rate.
+
+    Alone: the demonstration. The same command again goes on where it was stopped.
+    """
+    from mpq.plan import DEMONSTRATION, Plan, plan_from, read_plan, to_yaml
+
+    given: dict[str, Any] = {
+        "task": task,
+        "codec": codec,
+        "data": data,
+        "labels": labels,
+        "no_labels": no_labels or None,
+        "model": model,
+        "similarity": None if similarity is None else names(similarity),
+        "limit": limit,
+        "seed": seed,
+        "max_failures": max_failures,
+        "out": str(out) if out else None,
+    }
+    given = {key: value for key, value in given.items() if value is not None}
+    demonstration = plan is None and not given.keys() - {"out", "max_failures", "seed", "limit"}
+    base = read_plan(plan) if plan else DEMONSTRATION if demonstration else Plan()
+    if task not in (None, base.task):
+        base = base.of(task)
+    # What a plan's own weights were for may not be asked any more.
+    models, codecs = given.get("model") or list(base.model), given.get("codec") or list(base.codec)
+    kept = {spec: file for spec, file in base.weights.items() if spec in [*models, *codecs]}
+    given["weights"] = kept | weights_of(weights or [], models, codecs)
+    asked = plan_from(given, "command line", base)
+    form = form_of(json, csv, markdown, latex)
+    if print_plan:
+        typer.echo(to_yaml(asked), nl=False)
+        return
+    _run_sweep(asked, workers, device, retry, max_drop, form)
+
+
+def _run_sweep(
+    plan: Any, workers: int | None, device: str, retry: bool, max_drop: float, form: str | None
+) -> None:
+    from mpq import engine
+    from mpq.codecs.learned import is_learned
+
+    if workers != 1:
+        learned = any(is_learned(spec) for spec in plan.codec)
+        engine.warm_up(["torch", "timm", "mpq.sweep", *(["mpq.networks.coders"] if learned else [])])
+    from mpq.environment import command, environment
+    from mpq.store import Store
+    from mpq.sweep import Sweep
+    from reports.progress import bar
+
+    console = console_of(stderr=True)
+    with console.status("reading data and models"):
+        made = Sweep.prepare(plan, device_here(device))
+        store = Store(plan.folder)
+        if retry:
+            store.forget(made.failed(store))
+    remark(*made.notes, *made.lacking, *made.dataset.problems)
+    store.write_invocation(
+        {
+            "command": command(),
+            "plan": made.described,
+            "cells": sorted(made.hashes),
+            "environment": environment(),
+        }
+    )
+    try:
+        with bar(console, plan.folder.as_posix(), "codings") as progress:
+            made.run(
+                store,
+                workers=workers,
+                started=lambda total, done: progress.start(total, done, made.block_size),
+                advanced=progress.advance,
+            )
+    except KeyboardInterrupt:
+        remark("stopped; what was finished is kept, and the same command goes on from there")
+        raise typer.Exit(130) from None
+    sections, status = sections_of(store, made.hashes, max_drop, plan.max_failures)
+    show(sections, form)
+    unreadable = made.unreadable(store)
+    remark(*unreadable)
+    if form is None and console_of().is_terminal:
+        console_of().print(f"\n[dim]mpq report {plan.folder} shows this again.[/dim]")
+    if unusable := len(made.dataset.problems) + len(unreadable):
+        raise UserError(f"{unusable} of the samples of '{plan.data}' could not be used, as said above")
+    if status or made.lacking:
+        raise typer.Exit(status or INCOMPLETE)
