@@ -58,7 +58,7 @@ def correlation_sections(cells: Iterable[Cell], *, max_failures: float = 0.01) -
     sections = []
     for study in studies:
         within = _within_sections(study)
-        sections += [_points_section([study], [] if within else [_NOT_WITHIN]), *within]
+        sections += [_points_section([study], [] if within else [_nothing_within(study)]), *within]
     together: dict[tuple[str, str, str], list[_Study]] = {}
     for study in studies:
         if study.points:
@@ -256,9 +256,6 @@ _CORRELATIONS: dict[tuple[Kind, bool], str] = {
 }
 """Kind, and whether the log rate is given: the columns, as far as there is room."""
 
-_NOT_WITHIN = (
-    "Within operating points nothing can be said: no sample that was coded lost anything, or all did."
-)
 _POOLED = (
     "Several groups: models that answered on the same decodes are drawn together and count as one point."
 )
@@ -384,7 +381,7 @@ def _points_answer(observed: _Observed, found: dict[str, dict[str, Correlation]]
     if sure:
         said += f" At equal rate {_and(sure)} still {'go' if len(sure) > 1 else 'goes'} with it."
     elif all(math.isnan(e.value) for e in left.values()):
-        said += " It is all in the rate's order, so nothing is left to see at equal rate."
+        said += " All is in the order of the rate, so there is nothing to see at equal rate."
     else:
         said += f" At equal rate {'none is' if len(left) > 1 else 'it is not'} sure to."
     return said + (f" {points} points are few: read the intervals, not the order." if points < FEW else "")
@@ -491,6 +488,14 @@ def _within_sections(study: _Study) -> list[Section]:
     titles = {s.column: s.title for s in study.measures} | {"rate": "log rate"}
     within = _Losses(study, losses, {name: found[name] for name in order}, titles)
     return [_means_section(within), _point_by_point(within)]
+
+
+def _nothing_within(study: _Study) -> str:
+    if any(study.each):
+        return "Within operating points nothing can be said: no sample lost anything, or all lost the same."
+    return (
+        "Within operating points nothing can be said: the samples that were coded are not those with answers."
+    )
 
 
 def _loss(group: Group, point: Point) -> np.ndarray | None:

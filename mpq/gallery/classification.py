@@ -118,12 +118,12 @@ def _first_to_change(
     if rows:
         note = (
             f"Of {len(first)} samples whose answer changes at any setting, those for which it does so at the highest "
-            f"rate, with the last setting that leaves it and the first that changes it. {answers.legend}"
+            f"rate, behind the codec's next setting of more bits, where there is one. {answers.legend}"
         )
         made.figures.append(Pictures("Answers that change first", rows, note, HEIGHT))
     elif not first:
         made.notes.append("No answer changes at any setting.")
-    made.gone("Some answers that change first", gone)
+    made.gone("Some pictures" if rows else "Pictures", gone)
     return made
 
 

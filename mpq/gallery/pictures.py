@@ -84,7 +84,7 @@ def at_equal_rate(
         )
     if samples and not rows and not gone:
         gone.append(TOO_MUCH)
-    gallery.gone("Some decodes" if rows else "Decodes", gone)
+    gallery.gone("Some pictures" if rows else "Pictures", gone)
     return gallery
 
 

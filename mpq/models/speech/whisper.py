@@ -140,7 +140,10 @@ def _language(told: str | None, folder: Path, spec: str) -> str:
 
 def _open(folder: Path, language: str, device: str, spec: str) -> Transcribe:
     from faster_whisper import WhisperModel
+    from tqdm import tqdm
 
+    # Its progress bars, even those that are off, would share a semaphore, which a stopped worker leaves behind.
+    tqdm.set_lock(threading.RLock())
     cuda = device.startswith("cuda")
     if cuda:
         _preload_cublas()
