@@ -34,6 +34,7 @@ from mpq.correlation_report import correlation_sections, in_words
 from mpq.errors import UserError
 from mpq.rows import schema, to_table
 from mpq.tasks.classification import Classification
+from mpq.tasks.reid import Reidentification
 from mpq.tasks.speech import Speech
 from reports import terminal
 from reports.content import Scatter, Section
@@ -554,6 +555,36 @@ def test_errors_count_down_and_how_many_more_there_are_is_ranked() -> None:
     ties = stats.spearmanr([-v for v in stoi], [gone // 2 for gone in lost])[0]
     assert _by(each, setting="q=2")["spearman"]["stoi"]["value"] == pytest.approx(ties)
     assert "lose WER" in within.answer
+
+
+def _crops(codec: str, q: int) -> Any:
+    """Eight people, a query and two of the gallery each, whose features are the worse the lower q is."""
+    rng = np.random.default_rng(q)
+    rows = []
+    for i, (role, pid) in enumerate(
+        [("query", p) for p in range(8)] + [("gallery", p % 8) for p in range(16)]
+    ):
+        feature = (np.eye(8)[pid] + (0.1 if codec == "none" else 1.2 / q) * rng.normal(size=8)).astype("<f4")
+        rows.append(
+            {
+                "sample": f"{i:02d}", "dataset": "d", "model": "m", "codec": codec, "weights_sha256": "w",
+                "setting": f"q={q}" if codec != "none" else "", "bits": 100 * q + i, "payload_bits": 10,
+                "width": 8, "height": 8, "pid": pid, "camid": 0 if role == "query" else 1, "role": role,
+                "feature": feature.tobytes(), "drift": 0.1, "psnr": None if codec == "none" else 20.0 + q + i,
+            }
+        )  # fmt: skip
+    task = {"name": "reid", "rule": "same-camera", "cmc": "images", "trials": []}
+    return _identity("reid", codec, q) | {"task": task}, to_table(rows, schema(Reidentification().row_fields))
+
+
+def test_a_query_that_was_not_coded_is_held_against_no_similarity_of_its_own() -> None:
+    sections = correlation_sections([_crops("none", 9), *(_crops("jpeg", q) for q in (1, 2, 3, 4))])
+    both = [s for s in sections if "query and gallery coded" in s.title]
+    gallery = [s for s in sections if "only the gallery coded" in s.title]
+    assert (len(both), len(gallery)) == (3, 1)
+    known = _by(both[2], setting="q=1")
+    assert known["lost"] + known["kept"] == 8  # queries
+    assert any("coded are not those with answers" in note for note in gallery[0].notes)
 
 
 def test_tables_fit_a_narrow_terminal_and_lose_no_measure() -> None:
