@@ -14,7 +14,8 @@ import typer
 from mpq import __version__
 from mpq.commands.bench import bench
 from mpq.commands.catalogue import codecs, datasets, metrics, models
-from mpq.commands.results import compare, merge, recommend, report
+from mpq.commands.reproduce import reproduce
+from mpq.commands.results import compare, correlate, merge, recommend, report
 from mpq.commands.roundtrip import roundtrip
 from mpq.commands.sweep import sweep
 from mpq.commands.train import train
@@ -35,12 +36,14 @@ for command in (
     report,
     recommend,
     compare,
+    correlate,
     merge,
     roundtrip,
     codecs,
     models,
     datasets,
     metrics,
+    reproduce,
     bench,
 ):
     mpq.command()(command)

@@ -10,7 +10,7 @@ import numpy as np
 
 from mpq.codecs.base import Codec, CodecError, Sample, Transmission
 from mpq.errors import UserError
-from mpq.metrics.classification import log_softmax, top_classes
+from mpq.metrics.answers import log_softmax, top_classes
 from mpq.metrics.similarity import MEASURES
 from mpq.models.classification.base import Classifier
 from mpq.samples import ImageSample, SampleError, read_image

@@ -163,14 +163,14 @@ def test_the_device_and_the_libraries_shape_a_cell(monkeypatch) -> None:
 
 
 def test_an_answer_that_is_no_number_is_an_error_and_no_score(tmp_path: Path, monkeypatch) -> None:
-    real = Classifier.logits
+    real = Classifier.answers
 
-    def logits(model: Classifier, batch: torch.Tensor) -> torch.Tensor:
-        answers = real(model, batch)
-        answers[0] = math.nan
-        return answers
+    def answers(model: Classifier, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits, features = real(model, batch)
+        logits[0] = math.nan
+        return logits, features
 
-    monkeypatch.setattr(Classifier, "logits", logits)
+    monkeypatch.setattr(Classifier, "answers", answers)
     plan = replace(PLAN, limit=3, model=("efficientnet-lite0",), codec=("jpeg:quality=5",))
     rows = _rows(_run(plan, tmp_path, workers=1))
     assert [row["error"] for row in rows] == ["model: its answer is not finite", None, None] * 2
@@ -178,10 +178,10 @@ def test_an_answer_that_is_no_number_is_an_error_and_no_score(tmp_path: Path, mo
 
 
 def test_a_network_that_fails_costs_its_block_and_not_the_sweep(tmp_path: Path, monkeypatch) -> None:
-    def logits(model: Classifier, batch: torch.Tensor) -> torch.Tensor:
+    def answers(model: Classifier, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         raise RuntimeError("out of\nmemory")
 
-    monkeypatch.setattr(Classifier, "logits", logits)
+    monkeypatch.setattr(Classifier, "answers", answers)
     plan = replace(PLAN, limit=2, model=("efficientnet-lite0",), codec=("jpeg:quality=5",))
     store = _run(plan, tmp_path, workers=1)
     assert {row["error"] for row in _rows(store)} == {"model: RuntimeError: out of memory"}

@@ -1,4 +1,4 @@
-"""Commands that read runs: ``mpq report``, ``recommend``, ``compare``, ``merge``."""
+"""Commands that read runs: ``mpq report``, ``recommend``, ``compare``, ``correlate``, ``merge``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from mpq.commands.options import INCOMPLETE, MaxDrop, MaxFailures, allowed_failures
+from mpq.errors import UserError
 from mpq.paths import user_path
-from reports.printing import AsCsv, AsJson, AsLatex, AsMarkdown, form_of, remark, show
+from reports.printing import AsCsv, AsJson, AsLatex, AsMarkdown, console_of, form_of, remark, show
+
+FiguresInto = Annotated[
+    Path | None,
+    typer.Option(
+        "--figures", help="Also write the figures, SVG and PDF, into this folder.", show_default=False
+    ),
+]
 
 
 def report(
@@ -27,16 +35,14 @@ def report(
         Path | None,
         typer.Option(help="Also write it as one page, which needs nothing else.", show_default=False),
     ] = None,
-    figures: Annotated[
-        Path | None,
-        typer.Option(help="Also write its figures, SVG and PDF, into this folder.", show_default=False),
-    ] = None,
+    figures: FiguresInto = None,
 ) -> None:
     """Show a run's results from disk."""
     from mpq.store import Store
 
     store = Store(user_path(run), create=False)
-    sections, _ = sections_of(store, None, max_drop, allowed_failures(max_failures, store))
+    allowed = allowed_failures(max_failures, store)
+    sections, _ = sections_of(store, None, max_drop, allowed)
     if svg is not None:
         from reports.export import to_svg
         from reports.files import write
@@ -45,11 +51,9 @@ def report(
     if html is not None:
         from reports import html as page
 
-        page.write(user_path(html), sections[0].title.partition(" · ")[0], sections, how=_how(store))
-    if figures is not None:
-        from reports.figures import save_all
-
-        remark(*(str(file) for file in save_all(sections, user_path(figures))))
+        shown = _for_page(store, sections, max_drop, allowed)
+        page.write(user_path(html), sections[0].title.partition(" · ")[0], shown, how=_how(store))
+    _save_figures(sections, figures)
     show(sections, form_of(json, csv, markdown, latex))
 
 
@@ -84,6 +88,7 @@ def compare(
     csv: AsCsv = False,
     markdown: AsMarkdown = False,
     latex: AsLatex = False,
+    figures: FiguresInto = None,
 ) -> None:
     """How many bits each codec needs at equal score (BD-rate), and what it scores at equal bits, with intervals."""
     from mpq.comparison.report import comparison_sections
@@ -92,6 +97,25 @@ def compare(
     cells, allowed = _cells(runs, max_failures)
     groups = summarize(cells, drops=(max_drop,))
     sections = comparison_sections(groups, reference, max_drop=max_drop, max_failures=allowed)
+    _save_figures(sections, figures)
+    show(sections, form_of(json, csv, markdown, latex))
+
+
+def correlate(
+    runs: Annotated[list[Path], typer.Argument(help="Runs' folders.")],
+    max_failures: MaxFailures = None,
+    json: AsJson = False,
+    csv: AsCsv = False,
+    markdown: AsMarkdown = False,
+    latex: AsLatex = False,
+    figures: FiguresInto = None,
+) -> None:
+    """How well each similarity foretells the score: over settings, at equal rate, and which samples lose."""
+    from mpq.correlation.report import correlation_sections
+
+    cells, allowed = _cells(runs, max_failures)
+    sections = correlation_sections(cells, max_failures=allowed)
+    _save_figures(sections, figures)
     show(sections, form_of(json, csv, markdown, latex))
 
 
@@ -122,6 +146,29 @@ def sections_of(
     failed = any(point.too_many_failures(max_failures) for group in groups for point in group.points)
     sections = [section(group, max_drop=max_drop, max_failures=max_failures) for group in groups]
     return sections, INCOMPLETE if failed else 0
+
+
+def _for_page(store: Any, sections: list[Any], max_drop: float, max_failures: float) -> list[Any]:
+    """The report's sections with their galleries, for which samples are coded again; then how similarities do."""
+    from mpq.correlation.report import correlation_sections
+    from mpq.gallery.galleries import galleries, with_galleries
+    from mpq.summary import summarize
+
+    groups = summarize(store.read(), drops=(max_drop,))
+    with console_of(stderr=True).status("coding samples for the gallery"):
+        shown = galleries(store, groups, max_drop=max_drop, max_failures=max_failures)
+    try:
+        correlations = correlation_sections(store.read(), max_failures=max_failures)
+    except UserError:  # nothing was measured that could foretell anything
+        correlations = []
+    return [*with_galleries(sections, shown), *correlations]
+
+
+def _save_figures(sections: list[Any], folder: Path | None) -> None:
+    if folder is not None:
+        from reports.figures import save_all
+
+        remark(*(str(file) for file in save_all(sections, user_path(folder))))
 
 
 def _how(store: Any) -> dict[str, str]:

@@ -63,7 +63,7 @@ def mean_iou(intersections: np.ndarray, unions: np.ndarray) -> float | None:
 def jaccard_micro(intersections: np.ndarray, unions: np.ndarray) -> float | None:
     """Σ intersections / Σ unions over the classes of one picture; None for a picture without labelled pixels.
 
-    This is what *Machine Perceptual Quality* (2024) averages over pictures and prints as mIoU. It is a function of
+    This is what the last notebook of *Machine Perceptual Quality* (2024) averages over pictures. It is a function of
     the pixel accuracy a alone, a / (2 − a), wherever every prediction is a class, and knows nothing of rare classes.
     """
     total = int(unions.sum())

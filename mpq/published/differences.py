@@ -26,8 +26,8 @@ DIFFERENCES = {
         "6,000 of codes, are left out. Corrected: × 1.0053; ours also holds a header."
     ),
     "mp3": Difference(
-        "compression=8.0 is no VBR quality 8 but 8 kbps asked for and 32 kbps got, LAME's least at 44.1 and 48 kHz: "
-        "the printed rates are 32 kbps of mono and of stereo alike. So the plan says bitrate=32000."
+        "compression=8.0 is no VBR quality 8: to SoX a positive number is kbps, and LAME's least at 44.1 and 48 kHz is "
+        "32 kbps, which the printed rates are, of mono and of stereo alike. So the plan says bitrate=32000."
     ),
     "hific": Difference(
         "The published pictures are of TensorFlow Compression's hific-lo. Ours are of the same network and target with "
@@ -35,8 +35,8 @@ DIFFERENCES = {
         other=True,
     ),
     "border": Difference(
-        "mbt2018's pictures kept the black margin that fills them up to multiples of 64 pixels: the crop came into "
-        "utils.py two days after the last of these runs.",
+        "mbt2018's pictures kept the black margin that fills them up to multiples of 64 pixels (ADE20K's masks were "
+        "stretched with it): the crop came into utils.py two days after the last of these runs.",
         other=True,
     ),
     "grey": Difference("Grey pictures went to JPEG as grey ones; here all are coded in colour."),

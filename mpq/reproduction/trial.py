@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mpq.media import MEDIA, Medium
-from mpq.published.experiment import Experiment, Numbers, Row
+from mpq.published.experiment import Experiment, Kind, Numbers, Row
 from mpq.registry import tasks
 from mpq.rows import column
 from reports.resampling import Ratio, distributions
@@ -43,13 +43,14 @@ class Compared:
 
     @property
     def inside(self) -> bool | None:
-        """Whether the published number lies in our interval; None where the two are not to be held side by side."""
-        return None if self.own else _inside(self.row.value, self.ours)
+        """Whether the published number lies in our interval; None where the two are not to be held side by side, or where
+        one sample makes no interval."""
+        return None if self.own or self.samples == 1 else _inside(self.row.value, self.ours)
 
     @property
     def rate_inside(self) -> bool | None:
         """The same of the corrected rate."""
-        return None if self.own else _inside(self.row.corrected, self.rate)
+        return None if self.own or self.samples == 1 else _inside(self.row.corrected, self.rate)
 
 
 def _inside(value: float | None, ours: Estimate | None) -> bool | None:
@@ -162,7 +163,6 @@ class Trial:
         return (None, "no labels") if score is None or not np.isfinite(score.value) else (score, "")
 
     def _similarity(self, numbers: Numbers, point: Point) -> Estimate | None:
-        """In dB, over the samples that are not equal to their originals; None where all are."""
         assert self.sweep is not None and self.store is not None
         codecs = self.sweep.codecs
         setting = (point.codec, point.setting)
@@ -170,15 +170,23 @@ class Trial:
             s.cell for s in self.sweep.cells if (codecs[s.codec].name, codecs[s.codec].setting) == setting
         }
         _, table = self.store.read(cells)[0]  # of whichever model: they all saw the same
-        values = column(table, self.medium.similarities[numbers.key].column)
-        mean = Ratio.of(_decibels(values) if numbers.kind == "mean of dB" else values)
-        if not mean.usable.any():
-            return None
-        low, high = percentile_interval(distributions([mean], len(values))[:, 0])
-        estimate = np.array([mean.value, low, high])
-        if numbers.kind == "dB of mean":
-            estimate = _decibels(estimate[[0, 2, 1]])
-        return Estimate(*estimate.tolist())
+        return averaged(column(table, self.medium.similarities[numbers.key].column), numbers.kind)
+
+
+def averaged(values: np.ndarray, kind: Kind) -> Estimate | None:
+    """A similarity over samples as it is published, with its interval by bootstrap.
+
+    values: (samples,) dB, or distances of which dB are made; NaN where a sample has none. What is equal to its original,
+    and so has infinitely many dB, weighs nothing in a mean of dB. None where nothing is left.
+    """
+    mean = Ratio.of(_decibels(values) if kind == "mean of dB" else values)
+    if not mean.usable.any():
+        return None
+    low, high = percentile_interval(distributions([mean], len(values))[:, 0])
+    estimate = np.array([mean.value, low, high])
+    if kind == "dB of mean":
+        estimate = _decibels(estimate[[0, 2, 1]])
+    return Estimate(*estimate.tolist())
 
 
 def _decibels(distances: np.ndarray) -> np.ndarray:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mpq.datasets.base import Dataset, read_dataset
 from mpq.labelling import resolvable, resolve
-from mpq.metrics.classification import kl_divergence, log_softmax, top_classes
+from mpq.metrics.answers import cosine_distance, kl_divergence, log_softmax, top_classes
 from mpq.models.base import load_model
 from mpq.models.classification.base import Classifier
 from mpq.rows import Field, column
@@ -19,6 +19,13 @@ from reports.resampling import Ratio
 
 if TYPE_CHECKING:
     from mpq.plan import Plan
+
+
+class _Answer(NamedTuple):
+    """logits: (classes,), or of what is kept their log-softmax. features: (D,), D 0 where they are not known."""
+
+    logits: np.ndarray
+    features: np.ndarray
 
 
 class Classification(Task):
@@ -47,6 +54,17 @@ class Classification(Task):
             fidelity=True,
             rank=4,
         ),
+        Score(
+            "feature_distance",
+            "feature distance",
+            "distance",
+            "cosine distance of the model's pooled features to the original's (fidelity: needs no labels); free, because "
+            "the model is asked anyway",
+            fidelity=True,
+            lower_is_better=True,
+            rank=7,
+            heading="feat. dist.",
+        ),
     )
 
     fields = (
@@ -56,6 +74,11 @@ class Classification(Task):
         Field("top5", "bool", "label among the first five; null without labels or below six classes"),
         Field("agreement", "bool", "prediction == the model's prediction on the original"),
         Field("kl", "float64", "KL divergence from the answer on the original to this one, in nats"),
+        Field(
+            "feature_distance",
+            "float64",
+            "cosine distance of what the last layer was given to the original's; null where that is not known",
+        ),
         Field("top5_classes", "list", "the first five classes"),
         Field("top5_probabilities", "floats", "and their softmax probabilities"),
     )
@@ -76,25 +99,30 @@ class Classification(Task):
     def answers(self, model: Classifier, inputs: list[Any]) -> list[Any]:
         import torch
 
-        return list(model.logits(torch.stack(inputs)).numpy())
+        logits, features = model.answers(torch.stack(inputs))
+        return list(map(_Answer, logits.numpy(), features.numpy()))
 
-    def kept(self, answer: np.ndarray) -> np.ndarray:
-        return log_softmax(answer)
+    def unusable(self, answer: _Answer) -> str | None:
+        return super().unusable(answer.logits)
+
+    def kept(self, answer: _Answer) -> _Answer:
+        return _Answer(log_softmax(answer.logits), answer.features)
 
     def scored(
-        self, answer: np.ndarray, target: Mapping[str, Any], truth: Any, original: np.ndarray
+        self, answer: _Answer, target: Mapping[str, Any], truth: Any, original: _Answer
     ) -> dict[str, Any]:
-        log_q = log_softmax(answer)
-        top = top_classes(answer)
+        log_q = log_softmax(answer.logits)
+        top = top_classes(answer.logits)
         prediction, label = int(top[0]), target["label"]
         scored: dict[str, Any] = {}
         if label is not None:
             scored["top1"] = prediction == label
-            scored["top5"] = bool(label in top) if len(answer) > len(top) else None
+            scored["top5"] = bool(label in top) if len(answer.logits) > len(top) else None
         return scored | {
             "prediction": prediction,
-            "agreement": prediction == int(top_classes(original, 1)[0]),
-            "kl": kl_divergence(original, log_q),
+            "agreement": prediction == int(top_classes(original.logits, 1)[0]),
+            "kl": kl_divergence(original.logits, log_q),
+            "feature_distance": cosine_distance(answer.features, original.features),
             "top5_classes": top.tolist(),
             "top5_probabilities": np.exp(log_q[top]).tolist(),
         }

@@ -15,6 +15,7 @@ import numpy as np
 
 from mpq.datasets.base import Dataset, Source
 from mpq.errors import UserError
+from mpq.metrics.answers import cosine_distance
 from mpq.paths import user_path
 from mpq.rows import Field, column
 from mpq.tasks.base import Cells, Score, Task, View
@@ -158,12 +159,7 @@ class Reidentification(Task):
     def scored(
         self, answer: np.ndarray, target: Mapping[str, Any], truth: Any, original: np.ndarray
     ) -> dict[str, Any]:
-        lengths = float(np.linalg.norm(answer)) * float(np.linalg.norm(original))
-        # A zero has no direction: it has drifted from all but another zero.
-        cosine = (
-            float(answer @ original) / lengths if lengths > 0 else float(not (answer.any() or original.any()))
-        )
-        return {"feature": answer.astype("<f4").tobytes(), "drift": max(0.0, 1 - cosine)}
+        return {"feature": answer.astype("<f4").tobytes(), "drift": cosine_distance(answer, original)}
 
     def identity(self, dataset: Dataset) -> dict[str, Any]:
         assert isinstance(dataset, Crops)

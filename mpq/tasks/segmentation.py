@@ -61,7 +61,7 @@ class Segmentation(Task):
             "jaccard",
             "micro Jaccard",
             "share",
-            "mean over pictures of Σ intersections / Σ unions over classes: what the published experiment calls mIoU",
+            "mean over pictures of Σ intersections / Σ unions over classes, which some call mIoU",
             rank=8,
             heading="micro J",
         ),

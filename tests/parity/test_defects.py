@@ -107,8 +107,8 @@ def test_pictures_of_0_to_255_look_nearer_than_they_are() -> None:
             in_range.append(float(network(a, b)))
             out_of_range.append(float(network(255 * a, 255 * b)))
     gained = -10 * np.log10(np.divide(out_of_range, in_range))
-    assert (gained > 2.5).all()  # dB: more than HiFiC is published to lie above mbt2018, 2.9, in places
-    assert np.ptp(gained) > 0.5  # and another amount for every picture: no factor mends it
+    assert (gained > 1.5).all()  # dB, where 2.9 are all that HiFiC is published to lie above mbt2018
+    assert np.ptp(gained) > 1  # and another amount for every picture: no factor mends it
 
 
 def test_cdpam_at_another_rate_and_scale() -> None:
@@ -118,8 +118,8 @@ def test_cdpam_at_another_rate_and_scale() -> None:
         pytest.skip("needs the weights in the wheel cdpam")
 
     network = cdpam_network()
-    seconds = np.arange(2 * RATE) / RATE
-    tone = np.sin(2 * np.pi * 220 * seconds) * (0.5 + 0.5 * np.sin(2 * np.pi * 3 * seconds))
+    seconds = np.arange(RATE // 4) / RATE
+    tone = np.sin(2 * np.pi * 220 * seconds) * (0.5 + 0.5 * np.sin(2 * np.pi * 12 * seconds))
     sound = AudioSample((0.3 * tone).astype(np.float32)[None], RATE)
     decoded = parse_codec("opus:bitrate=6000")[0].transmit(sound).decoded
     meant = network.between(sound.samples[0], decoded.samples[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import http.server
 import io
@@ -19,7 +20,23 @@ import pytest
 from PIL import Image
 from rich.markup import escape
 
-from reports.content import Column, Picture, PictureRow, Pictures, Section, Table
+from mpq.audio import read_audio
+from mpq.audio_files import wav
+from mpq.codecs.base import parse_codec
+from mpq.gallery.sound import flac
+from reports.content import (
+    Clip,
+    ClipRow,
+    Clips,
+    Column,
+    Mark,
+    Picture,
+    PictureRow,
+    Pictures,
+    Section,
+    Stretch,
+    Table,
+)
 from reports.html import page
 from reports.palette import COLOURS
 from tests.reports.test_figures import curve, dots, histogram, pictures, scatter
@@ -61,6 +78,26 @@ class Read(HTMLParser):
         return [text for inside, text in self.words if inside == tag]
 
 
+def sound() -> bytes:
+    """Half a second of a tone, as WAV."""
+    return wav(np.sin(np.arange(4000)[None] / 3).astype(np.float32) / 2, 8000)
+
+
+def clips(name: str = "opus", file: bytes | None = None) -> Clips:
+    """One utterance: as it was, and with a word for another, one missing and one too many."""
+    marks: list[tuple[Mark, str, str]] = [
+        ("same", "it was", "it was"), ("wrong", "the best", f"a {name}"), ("missing", "of", ""), ("extra", "", "old"),
+        ("same", "times", "times"),
+    ]  # fmt: skip
+    words = [Stretch(mark, said, heard) for mark, said, heard in marks]
+    original = Clip(sound(), f"{name}, original", "original", "768 kbps")
+    decode = Clip(file or sound(), f"{name}, decode", name, "6 kbps", words)
+    unplayed = Clip(None, f"{name}, unplayed", f"{name} again", words=words)
+    return Clips(
+        f"Sounds of {name}", [ClipRow(name, [original, decode, unplayed], f"It was the best {name}.")], name
+    )
+
+
 def section(name: str = "jpeg", *, figures: bool = True) -> Section:
     columns = [
         Column("spec", "setting", right=False),
@@ -72,7 +109,7 @@ def section(name: str = "jpeg", *, figures: bool = True) -> Section:
         {"codec": name, "spec": escape(name), "score": "[red]60.0 (40–80)[/red]", "encode": "1"},
         {"codec": name, "spec": escape(name), "score": "[bold]61.0[/bold]", "encode": "1"},
     ]
-    drawn = [histogram(name), dots(name), scatter(name), pictures()] if figures else []
+    drawn = [histogram(name), dots(name), scatter(name), pictures(), clips(name)] if figures else []
     return Section(
         f"embedded · {name}",
         f"{name} keeps 90.0 % of top-1.",
@@ -92,6 +129,7 @@ def test_a_page_is_well_formed_and_whole() -> None:
     assert tags.count("table") == 2
     assert tags.count("svg") == 2 * 4 * 2  # four figures, for two widths
     assert tags.count("img") == 2 * 3
+    assert tags.count("audio") == 2 * 2
     assert {
         "jpeg keeps 90.0\N{NO-BREAK SPACE}% of top-1.",
         "webp keeps 90.0\N{NO-BREAK SPACE}% of top-1.",
@@ -201,6 +239,59 @@ def test_what_is_no_picture_is_refused() -> None:
         page("t", [_of(row)])
 
 
+def test_what_is_no_sound_is_refused() -> None:
+    with pytest.raises(ValueError, match="plays"):
+        page("t", [Section("s", "a", Table([], []), figures=[clips(file=b"<svg onload=alert(1)>")])])
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind"),
+    [
+        ("mp3:bitrate=16000", "mpeg"),
+        ("opus:bitrate=12000", "ogg"),
+        ("aac:bitrate=24000", "mp4"),
+        ("vorbis:quality=0", "ogg"),
+    ],
+)
+def test_bitstreams_are_known_by_their_first_bytes(spec: str, kind: str) -> None:
+    (codec,) = parse_codec(spec)
+    data = codec.encode(read_audio(sound())).data
+    text = page("t", [Section("s", "a", Table([], []), figures=[clips(file=data)])])
+    encoded = base64.b64encode(data).decode()
+    assert f'src="data:audio/{kind};base64,{encoded}"' in text
+
+
+def test_words_that_were_not_heard_are_struck_out_and_those_that_were_not_said_underlined() -> None:
+    text = page("t", [Section("s", "a", Table([], []), figures=[clips()])])
+    (line, _) = re.findall(r'<p class="words">(.*?)</p>', text)
+    assert re.sub(r'<i class="unseen">[^<]*</i>', "", line) == (
+        "it was <del>the best</del> <ins>a opus</ins> <del>of</del> <ins>old</ins> times"
+    )
+    assert re.findall(r'<i class="unseen">([^<]*)</i>', line) == [
+        "said: ",
+        "heard: ",
+        "not heard: ",
+        "not said: ",
+    ]
+    read = Read(text)
+    assert read.texts("blockquote") == ["It was the best opus."]
+    assert [a["aria-label"] for tag, a in read.elements if tag == "audio"] == [
+        "opus, original",
+        "opus, decode",
+    ]
+    assert all("controls" in a for tag, a in read.elements if tag == "audio")
+
+
+def test_colours_have_names_beside_them_and_are_colours() -> None:
+    def with_key(colour: str) -> str:
+        figure = replace(pictures(), key={"sky & sea": colour})
+        return page("t", [Section("s", "a", Table([], []), figures=[figure])])
+
+    assert '<li><i style="background:#0072b2"></i>sky &amp; sea</li>' in with_key("#0072b2")
+    with pytest.raises(ValueError, match="no colour"):
+        with_key("url(http://evil.test)")
+
+
 def test_a_section_without_table_or_figures_is_a_title_and_an_answer() -> None:
     read = Read(page("t", [Section("title", "answer", Table([Column("a", "a")], []))]))
     assert read.texts("h2") == ["title"] and read.texts("p") == ["answer"]
@@ -256,6 +347,9 @@ parent.document.title = JSON.stringify([
   Math.min(...all("svg").map((s) => s.getBoundingClientRect().width)),
   Math.max(...all("svg text").map((t) => t.getBoundingClientRect().right)),
   Math.min(...all("svg text").filter(level).map(size)),
+  Math.min(...all("audio").map((a) => a.getBoundingClientRect().width)),
+  Math.max(...all("audio, .words, .key").map((a) => a.getBoundingClientRect().right)),
+  Math.max(...all(".unseen").map((a) => a.getBoundingClientRect().width)),
 ]);
 });</script>"""
 
@@ -278,13 +372,17 @@ def test_a_page_fits_phones_and_desktops(width: int, browse: Callable[..., str],
     )
     title = re.search(r"<title>\[(.*?)\]</title>", browse(file, 1400, 1000))
     assert title is not None
-    client, scroll, drawn, shown, narrowest, rightmost, smallest = (float(n) for n in title[1].split(","))
+    client, scroll, drawn, shown, narrowest, rightmost, smallest, player, heard, unseen = (
+        float(n) for n in title[1].split(",")
+    )
     assert client == width
     assert scroll <= width  # what is wider scrolls in its own box
     assert drawn == 2 * 4  # each figure once
     assert shown == 2 * 3
     assert narrowest > 0.8 * min(width, 480) and rightmost <= width
     assert smallest >= 8.9  # pixels: letters in a figure can be read
+    assert player >= 240 and heard <= width  # a player has room for its controls
+    assert unseen <= 1
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -347,6 +445,36 @@ def test_no_request_goes_out_even_for_hostile_names(
     file.write_text(without_policy(planted))
     browse(file, 800, 900)
     assert asked == ["/planted"]
+
+
+PLAY = """<script>addEventListener("load", () => {
+document.title = JSON.stringify([...document.querySelectorAll("audio")].map((a) => a.duration));
+});</script>"""
+
+
+def test_a_browser_plays_the_sounds_under_the_pages_own_policy(
+    browse: Callable[..., str], tmp_path: Path
+) -> None:
+    sample = read_audio(sound())
+    files = [sound(), flac(sample)]
+    for spec in ("mp3:bitrate=16000", "opus:bitrate=12000", "aac:bitrate=24000", "vorbis:quality=0"):
+        (codec,) = parse_codec(spec)
+        files.append(codec.encode(sample).data)
+    row = ClipRow("t", [Clip(file, "n", "c") for file in files])
+    text = page("t", [Section("s", "a", Table([], []), figures=[Clips("t", [row])])])
+    assert "script-src" not in text
+    asking = text.replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'", 1)
+    asking = asking.replace("</main>", f"</main>{PLAY}")
+
+    def seconds(policed: str) -> list[str]:
+        file = tmp_path / "page.html"
+        file.write_text(policed)
+        title = re.search(r"<title>\[(.*?)\]</title>", browse(file, 800, 900))
+        assert title is not None
+        return title[1].split(",")
+
+    assert [float(one) for one in seconds(asking)] == pytest.approx([0.5] * len(files), abs=0.12)
+    assert seconds(asking.replace("media-src data:; ", "")) == ["null"] * len(files)
 
 
 def test_a_picture_keeps_its_shape(browse: Callable[..., str], tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""How well similarities foretell what a model loses: over operating points, and over the samples of each."""
