@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import sys
@@ -87,27 +88,26 @@ def test_the_codec_in_one_file_is_a_codec(photographs: list[Path]) -> None:
     assert cls.name not in codecs.entries
 
 
-@pytest.mark.parametrize(
-    "folder",
-    [
-        "mpq",
-        *("mpq/codecs", "mpq/networks", "mpq/weights", "mpq/datasets", "mpq/models", "mpq/metrics"),
-        *("mpq/training", "mpq/benchmarks", "mpq/tasks", "reid", "reports"),
-        *("reid/datasets", "reid/backbones", "reid/networks"),
-    ],
-)
-def test_the_architecture_names_every_module(folder: str) -> None:
+@pytest.mark.parametrize("whole", ["mpq", "reid", "reports"])
+def test_the_architecture_names_every_folder_and_every_module_that_stands_alone(whole: str) -> None:
     text = _section("Architecture")
-    # The lines of a folder: from its own name to the next one's.
-    whole, _, part = folder.partition("/")
-    text = text[text.index(f"\n    {whole}/") + 1 :]
-    name = f"      {part}/" if part else f"    {whole}/"
-    start = text.index(name)
-    following = re.search(r"^ {4,6}\S+/", text[start + len(name) :], re.MULTILINE)
-    text = text[start:][: len(name) + following.start()] if following and part else text[start:]
-    for path in (README.parent / folder).glob("*.py"):
-        if path.name != "__init__.py":
-            assert path.name in text, f"{folder}/{path.name}"
+    start = text.index(f"\n    {whole}/")
+    following = re.search(r"^ {4}\S+/", text[start + 6 :], re.MULTILINE)
+    text = text[start : start + 6 + following.start()] if following else text[start:]
+    for path in sorted((README.parent / whole).rglob("*.py")):
+        folder = path.relative_to(README.parent / whole).parent
+        if folder != Path():
+            assert f" {folder.name}/" in text, folder
+        elif whole != "reports" and path.name != "__init__.py":
+            assert path.name in text, path.name
+    for module in re.findall(r"([\w/]+\.py)", text):
+        assert list((README.parent / whole).rglob(module)), f"there is no {module}"
+
+
+def test_every_module_says_what_it_is_about() -> None:
+    for whole in ("mpq", "reid", "reports"):
+        for path in (README.parent / whole).rglob("*.py"):
+            assert ast.get_docstring(ast.parse(path.read_text())), path
 
 
 if __name__ == "__main__":

@@ -114,8 +114,13 @@ def train_card(
 
 @train.command("segmentation")
 def train_segmentation(
-    data: Annotated[Path, typer.Option(help="A folder of pictures and masks, in a layout of mpq datasets.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run; the same command again goes on.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="A folder of pictures and masks, in a layout of mpq datasets.", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the run; the same command again goes on.")] = Path(
+        "runs/segmenter"
+    ),
     steps: Annotated[int, typer.Option(help="Batches.", min=1)] = 3000,
     batch: Annotated[int, typer.Option(help="Crops a step.", min=2)] = 4,
     width: Annotated[int, typer.Option(help="Channels of the head's coarse levels.", min=8)] = 128,
@@ -138,7 +143,7 @@ def train_segmentation(
     if threads:
         torch.set_num_threads(threads)
     recipe = Recipe(
-        data=str(user_path(data).resolve()),
+        data=str(user_path(data).resolve()) if data else "",
         steps=steps,
         batch=batch,
         width=width,
