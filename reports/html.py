@@ -43,6 +43,9 @@ _SOUNDS = {b"RIFF": "wav", b"fLaC": "flac", b"ID3": "mpeg", b"\xff": "mpeg", b"O
 LINE = 36
 """Letters up to which a column of words is as wide as its widest; beyond, its cells wrap."""
 
+WORD = 18
+"""Letters up to which no word under a picture is broken, however narrow the picture."""
+
 _FRAMES = {"right": "✓", "wrong": "✗"}
 _MARKS: dict[Mark, tuple[str, str]] = {
     "wrong": ("said", "heard"),
@@ -227,7 +230,12 @@ def _picture(picture: Picture) -> str:
     said += f'<span class="dim">{_text(picture.subtitle)}</span>' if picture.subtitle else ""
     name = _text(picture.name)
     source = _data_uri("image", _picture_kind(picture.file), picture.file)
-    return f'<div class="shot {picture.frame}"><img src="{source}" alt="{name}" title="{name}">{said}</div>'
+    words = f"{picture.caption} {picture.subtitle}".split()
+    room = min(max(map(len, words), default=0), WORD)
+    return (
+        f'<div class="shot {picture.frame}" style="--least:max(3.4rem,{room}ch)">'
+        f'<img src="{source}" alt="{name}" title="{name}">{said}</div>'
+    )
 
 
 def _key(key: Mapping[str, str]) -> str:

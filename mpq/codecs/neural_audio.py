@@ -21,6 +21,7 @@ from mpq.audio import AudioSample, resampled
 from mpq.codecs.audio_container import header_of, pack, pack_codes, unpack, unpack_codes
 from mpq.codecs.base import Bitstream, Codec, CodecError, Parameter, Transmission, parse_codec
 from mpq.errors import UserError, first_line
+from mpq.models.hub import quiet
 from mpq.paths import user_path
 from mpq.weights.sources import from_hub, sha256_of
 
@@ -216,8 +217,7 @@ def read_network(kind: str, path: Path, spec: str) -> Any:
     import torch
     import transformers
 
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    quiet()
     try:
         network, report = getattr(transformers, kind).from_pretrained(
             path.parent,

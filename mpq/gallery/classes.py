@@ -35,7 +35,7 @@ def class_losses(
     classes, counts = np.unique(labels[np.isfinite(labels)].astype(int), return_counts=True)
     enough = classes[counts >= ENOUGH]
     if len(enough) < 2 and len(classes) > SHOWN:
-        few = f"they have {counts.max()} samples at most, and {ENOUGH} are wanted"
+        few = f"the most that any has is {counts.max()} of the {ENOUGH} samples that are wanted"
         return Gallery(notes=[f"Losses of single classes are not shown: {few}."])
     if len(enough) >= 2:
         at = sorted(chosen.points, key=lambda p: p.spec)

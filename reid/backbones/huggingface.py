@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpq.errors import UserError
-from mpq.models.classification.huggingface import from_pretrained, saved_folder
+from mpq.models.hub import as_json, check_whole, from_pretrained, saved_folder
 from mpq.weights.sources import sha256_of, unreachable
 from reid.backbones.base import Backbone, BackboneSource
 from reid.backbones.preprocessing import Preprocessing, size_of
@@ -52,7 +51,7 @@ class HuggingFace(BackboneSource):
             sha256_of(file),
             str(preprocess),
             versions("torch", "transformers"),
-            json.dumps(encoder.config.to_dict(), sort_keys=True, default=str),
+            as_json(encoder.config),
         )
 
     @classmethod
@@ -69,9 +68,7 @@ def _encoder(place: str, spec: str) -> tuple[Path, Any, Any]:
     if missing and all(key.partition(".")[0] == "pooler" for key in missing):
         # Classifiers are saved without the pooling layer that this library would then leave random.
         file, network, report, processor = from_pretrained(AutoModel, place, spec, add_pooling_layer=False)
-        missing = set(report["missing_keys"])
-    if missing or any(report.get(key) for key in ("mismatched_keys", "error_msgs")):
-        raise UserError(f"{file} does not fit {spec}: it leaves {sorted(missing)[:3]} random")
+    check_whole(report, file, spec)
     strange = [key for key in sorted(report["unexpected_keys"]) if not key.startswith(_HEADS)]
     if strange:
         raise UserError(f"{file} does not fit {spec}: it has a strange {strange[0]}")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from mpq.errors import UserError
 from mpq.models.base import ModelSource
-from mpq.models.classification.huggingface import from_pretrained, saved_folder
+from mpq.models.hub import (
+    as_json,
+    check_whole,
+    from_pretrained,
+    logits_of,
+    preprocess_by,
+    saved_folder,
+    titles_of,
+)
 from mpq.models.segmentation.base import Segmenter
 from mpq.weights.sources import sha256_of, unreachable
 
@@ -25,7 +31,6 @@ class HuggingFace(ModelSource):
     variants = "hf:nvidia/segformer-b0-finetuned-ade-512-512, hf:DIR"
 
     def load(self, variant: str, weights: Path | None) -> Segmenter:
-        import torch
         import torchvision
         import transformers
         from transformers import AutoModelForSemanticSegmentation
@@ -34,10 +39,7 @@ class HuggingFace(ModelSource):
         file, network, report, processor = from_pretrained(
             AutoModelForSemanticSegmentation, str(saved_folder(weights) or variant), spec
         )
-        if any(report.get(key) for key in ("missing_keys", "mismatched_keys", "error_msgs")):
-            raise UserError(
-                f"{file} does not fit {spec}: it leaves {sorted(report['missing_keys'])[:3]} random"
-            )
+        check_whole(report, file, spec)
         if getattr(processor, "do_pad", False):
             raise UserError(
                 f"{spec}: its image processor pads pictures, so that its masks would not lie on them"
@@ -45,28 +47,15 @@ class HuggingFace(ModelSource):
         if getattr(processor, "do_center_crop", False):
             processor.do_center_crop = False
 
-        class Logits(torch.nn.Module):
-            def __init__(self, model: torch.nn.Module) -> None:
-                super().__init__()
-                self.model = model
-
-            def forward(self, x: torch.Tensor) -> torch.Tensor:
-                return self.model(pixel_values=x).logits
-
-        def preprocess(image: Any) -> torch.Tensor:
-            return processor(images=image, return_tensors="pt")["pixel_values"][0]
-
-        titles = network.config.id2label or {}
-        classes = int(network.config.num_labels)
         return Segmenter(
             name=spec,
-            network=Logits(network).eval(),
-            preprocess=preprocess,
-            classes=tuple(str(titles.get(i, f"LABEL_{i}")) for i in range(classes)),
+            network=logits_of(network),
+            preprocess=preprocess_by(processor),
+            classes=tuple(titles_of(network.config)),
             weights_sha256=sha256_of(file),
-            preprocessing=json.dumps(processor.to_dict(), sort_keys=True, default=str),
+            preprocessing=as_json(processor),
             version=f"transformers {transformers.__version__}, torchvision {torchvision.__version__}",
-            configuration=json.dumps(network.config.to_dict(), sort_keys=True, default=str),
+            configuration=as_json(network.config),
         )
 
     @classmethod

@@ -14,7 +14,7 @@ import numpy as np
 
 from mpq.errors import UserError, first_line
 from mpq.models.base import ModelSource
-from mpq.models.classification.huggingface import saved_folder
+from mpq.models.hub import as_json, check_whole, offline, quiet, saved_folder
 from mpq.models.speech.base import (
     WINDOW,
     Recogniser,
@@ -76,8 +76,7 @@ class HuggingFace(ModelSource):
             rate=saved.rate,
             language=language,
             weights_sha256=sha256_of(saved.file),
-            preprocessing=f"mono; above {saved.window:g} s {longer}; "
-            + json.dumps(saved.extractor.to_dict(), sort_keys=True, default=str),
+            preprocessing=f"mono; above {saved.window:g} s {longer}; " + as_json(saved.extractor),
             version=f"transformers {transformers.__version__}",
             configuration=json.dumps(configuration, sort_keys=True, default=str),
         )
@@ -128,17 +127,15 @@ def _saved(place: str, spec: str) -> _Saved:
     import transformers
     from transformers.utils import cached_file
 
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    # Asking a hub that is not there would take the library half a minute.
-    offline = Path(place).is_dir() or unreachable("huggingface.co") is not None
+    quiet()
+    local = offline(place)
     try:
-        config = transformers.AutoConfig.from_pretrained(place, local_files_only=offline)
+        config = transformers.AutoConfig.from_pretrained(place, local_files_only=local)
         kind = _kind(config, spec)
-        file = cached_file(place, "model.safetensors", local_files_only=offline)
+        file = cached_file(place, "model.safetensors", local_files_only=local)
         # Not the processor of both: where it has a language model, that needs a library and is no greedy decoding.
-        extractor = transformers.AutoFeatureExtractor.from_pretrained(place, local_files_only=offline)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place, local_files_only=offline)
+        extractor = transformers.AutoFeatureExtractor.from_pretrained(place, local_files_only=local)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, local_files_only=local)
     except UserError:
         raise
     except Exception as error:  # the library's own, httpx's, offline mode's, JSON's
@@ -147,10 +144,10 @@ def _saved(place: str, spec: str) -> _Saved:
             f"config.json, preprocessor_config.json, a tokenizer and model.safetensors works without)"
         ) from None
     try:
-        generation = transformers.GenerationConfig.from_pretrained(place, local_files_only=offline)
+        generation = transformers.GenerationConfig.from_pretrained(place, local_files_only=local)
     except OSError:  # CTC models have none
         generation = None
-    return _Saved(spec, place, offline, Path(file), kind, config, generation, extractor, tokenizer)
+    return _Saved(spec, place, local, Path(file), kind, config, generation, extractor, tokenizer)
 
 
 def _kind(config: Any, spec: str) -> Kind:
@@ -179,9 +176,7 @@ def _open(saved: _Saved, language: str | None, device: str) -> Transcribe:
         )
     except Exception as error:  # as above, and torch's
         raise UserError(f"{saved.spec} cannot be loaded: {first_line(error)}") from None
-    if any(report.get(key) for key in ("missing_keys", "mismatched_keys", "error_msgs")):
-        missing = sorted(report["missing_keys"])[:3]
-        raise UserError(f"{saved.file} does not fit {saved.spec}: it leaves {missing} random")
+    check_whole(report, saved.file, saved.spec)
     network = network.to(torch.device(device)).eval()
     if saved.generation is not None:
         network.generation_config = saved.generation  # the library makes one up where it takes it for derived
