@@ -7,12 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from mpq.errors import UserError, first_line
-from mpq.models.base import CPU_BATCH, frozen
+from mpq.models.base import CPU_BATCH, Model, frozen
 from mpq.paths import user_path
 from mpq.registry import Registry, suggestion
 from reid.backbones.preprocessing import OPTIONS
@@ -22,37 +22,19 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-@dataclass(frozen=True)
-class Backbone:
+@dataclass(frozen=True, kw_only=True)
+class Backbone(Model):
     """A network that gives features, with its own preprocessing.
 
     preprocess: a PIL RGB picture -> float32 (3, h, w). network: (B, 3, h, w) -> (B, D), in eval mode; where
-    ``cameras`` is not 0 it also takes (B,) int64 cameras, from 0. weights_sha256: of the file that the weights were
-    read from. preprocessing: the same in words. version: of the libraries whose code it is. configuration: what
-    else shapes the features. cameras: how many cameras the network has been trained to tell apart, 0 where it
-    sees pictures alone. device: where it runs. Workers make their own from the spec.
+    ``cameras`` is not 0 it also takes (B,) int64 cameras, from 0. cameras: how many cameras the network has been
+    trained to tell apart, 0 where it sees pictures alone. device: where it runs. Workers make their own from the spec.
     """
 
-    name: str
     network: Callable[..., torch.Tensor]
     preprocess: Callable[[Image.Image], torch.Tensor]
-    weights_sha256: str
-    preprocessing: str
-    version: str
-    configuration: str = ""
     cameras: int = 0
     device: str = "cpu"
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """All that shapes its features, but the device; for hashes."""
-        return {
-            "name": self.name,
-            "weights": self.weights_sha256,
-            "preprocessing": self.preprocessing,
-            "version": self.version,
-            "configuration": self.configuration,
-        }
 
     def on(self, device: str) -> Backbone:
         """This backbone, ready to answer many times on ``device``. What is no torch module stays where it is."""

@@ -72,14 +72,14 @@ class ClipReid(BackboneSource):
         plain = Preprocessing(size) if resnet else Preprocessing(size, HALF, HALF)
         preprocess = plain.changed(options, spec)
         return Backbone(
-            spec,
-            network,
-            preprocess,
-            sha256_of(weights),
-            str(preprocess),
-            versions("torch"),
-            f"{'ResNet' if resnet else 'ViT'} at {size}, stride {stride}, neck {neck}, {cameras}",
-            cameras.count,
+            name=spec,
+            network=network,
+            preprocess=preprocess,
+            weights_sha256=sha256_of(weights),
+            preprocessing=str(preprocess),
+            version=versions("torch"),
+            configuration=f"{'ResNet' if resnet else 'ViT'} at {size}, stride {stride}, neck {neck}, {cameras}",
+            cameras=cameras.count,
         )
 
 

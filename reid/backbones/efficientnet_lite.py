@@ -24,7 +24,13 @@ class EfficientNetLite0(BackboneSource):
         preprocess = Preprocessing(mean=efficientnet_lite.MEAN, deviation=efficientnet_lite.DEVIATION)
         preprocess = preprocess.changed(options, self.name)
         return Backbone(
-            self.name, network, preprocess, sha256, str(preprocess), versions("torch", "timm"), "pooled"
+            name=self.name,
+            network=network,
+            preprocess=preprocess,
+            weights_sha256=sha256,
+            preprocessing=str(preprocess),
+            version=versions("torch", "timm"),
+            configuration="pooled",
         )
 
     @classmethod

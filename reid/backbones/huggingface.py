@@ -45,13 +45,13 @@ class HuggingFace(BackboneSource):
         preprocess = Preprocessing(size, own.mean, own.deviation, own.scale, own.channels)
         preprocess = preprocess.changed(options, spec)
         return Backbone(
-            spec,
-            network,
-            preprocess,
-            sha256_of(file),
-            str(preprocess),
-            versions("torch", "transformers"),
-            as_json(encoder.config),
+            name=spec,
+            network=network,
+            preprocess=preprocess,
+            weights_sha256=sha256_of(file),
+            preprocessing=str(preprocess),
+            version=versions("torch", "transformers"),
+            configuration=as_json(encoder.config),
         )
 
     @classmethod

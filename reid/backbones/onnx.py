@@ -54,13 +54,13 @@ class Onnx(BackboneSource):
         network = _Network(session, last)
         network.output = _output(network, preprocess.size, options.get("output"), spec)
         return Backbone(
-            spec,
-            network,
-            preprocess,
-            sha256_of(weights),
-            str(preprocess),
-            versions("onnxruntime"),
-            f"output {network.output}{_beside(weights)}",
+            name=spec,
+            network=network,
+            preprocess=preprocess,
+            weights_sha256=sha256_of(weights),
+            preprocessing=str(preprocess),
+            version=versions("onnxruntime"),
+            configuration=f"output {network.output}{_beside(weights)}",
         )
 
     @classmethod

@@ -43,13 +43,13 @@ class OSNet(BackboneSource):
         load_strictly(network, tensors, weights, spec)
         preprocess = Preprocessing().changed(options, spec)
         return Backbone(
-            spec,
-            network,
-            preprocess,
-            sha256_of(weights),
-            str(preprocess),
-            versions("torch"),
-            f"{kind}, width {len(first)}",
+            name=spec,
+            network=network,
+            preprocess=preprocess,
+            weights_sha256=sha256_of(weights),
+            preprocessing=str(preprocess),
+            version=versions("torch"),
+            configuration=f"{kind}, width {len(first)}",
         )
 
 

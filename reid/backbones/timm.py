@@ -58,7 +58,13 @@ class Timm(BackboneSource):
             tuple(config.std) if config else HALF,
         ).changed(options, spec)
         return Backbone(
-            spec, network, preprocess, sha256_of(path), str(preprocess), versions("torch", "timm"), "pooled"
+            name=spec,
+            network=network,
+            preprocess=preprocess,
+            weights_sha256=sha256_of(path),
+            preprocessing=str(preprocess),
+            version=versions("torch", "timm"),
+            configuration="pooled",
         )
 
     @classmethod

@@ -39,13 +39,13 @@ class Torchvision(BackboneSource):
         load_strictly(network, tensors, path, spec)
         preprocess = Preprocessing(size, tuple(own.mean), tuple(own.std)).changed(options, spec)
         return Backbone(
-            spec,
-            network,
-            preprocess,
-            sha256_of(path),
-            str(preprocess),
-            versions("torch", "torchvision"),
-            f"without {last}",
+            name=spec,
+            network=network,
+            preprocess=preprocess,
+            weights_sha256=sha256_of(path),
+            preprocessing=str(preprocess),
+            version=versions("torch", "torchvision"),
+            configuration=f"without {last}",
         )
 
     @classmethod

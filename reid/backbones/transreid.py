@@ -62,14 +62,14 @@ class TransReID(BackboneSource):
         load_strictly(network.eval(), _needed(tensors, parts, shape.depth), weights, spec)
         preprocess = Preprocessing(shape.size, HALF, HALF).changed(options, spec)
         return Backbone(
-            spec,
-            network,
-            preprocess,
-            sha256_of(weights),
-            str(preprocess),
-            versions("torch"),
-            f"{shape}, shift {shift}, neck {neck}, {cameras}",
-            cameras.count,
+            name=spec,
+            network=network,
+            preprocess=preprocess,
+            weights_sha256=sha256_of(weights),
+            preprocessing=str(preprocess),
+            version=versions("torch"),
+            configuration=f"{shape}, shift {shift}, neck {neck}, {cameras}",
+            cameras=cameras.count,
         )
 
 

@@ -46,7 +46,13 @@ class VitB16(BackboneSource):
             tensors["base.pos_embed"] = resized_positions(positions, shape.grid)
         load_strictly(network, tensors, path, self.name)
         return Backbone(
-            self.name, network, preprocess, sha256_of(path), str(preprocess), versions("torch"), str(shape)
+            name=self.name,
+            network=network,
+            preprocess=preprocess,
+            weights_sha256=sha256_of(path),
+            preprocessing=str(preprocess),
+            version=versions("torch"),
+            configuration=str(shape),
         )
 
     @classmethod

@@ -41,7 +41,14 @@ class Means(torch.nn.Module):
 def means() -> Backbone:
     """The mean colour of a crop's left half, 0 to 1."""
     preprocess = Preprocessing((16, 8), (0.0,) * 3, (1.0,) * 3)
-    return Backbone("means", Means(), preprocess, "0" * 64, str(preprocess), "1")
+    return Backbone(
+        name="means",
+        network=Means(),
+        preprocess=preprocess,
+        weights_sha256="0" * 64,
+        preprocessing=str(preprocess),
+        version="1",
+    )
 
 
 @pytest.fixture

@@ -94,7 +94,14 @@ class Mean(torch.nn.Module):
 def colour() -> Backbone:
     """The mean colour, 0 to 1."""
     preprocess = Preprocessing((16, 8), (0.0,) * 3, (1.0,) * 3)
-    return Backbone("colour", Mean(), preprocess, "0" * 64, str(preprocess), "1")
+    return Backbone(
+        name="colour",
+        network=Mean(),
+        preprocess=preprocess,
+        weights_sha256="0" * 64,
+        preprocessing=str(preprocess),
+        version="1",
+    )
 
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
