@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpq.audio_files import lame_tag, told_size
+from mpq.audio_files import lame_tag, mp4_ends, ogg_flaw, told_size
 from mpq.samples import SampleError
 
 if TYPE_CHECKING:
@@ -22,8 +22,15 @@ if TYPE_CHECKING:
 MAX_VALUES = 2**29
 """Sounds of more channels × samples are refused while they are unpacked: 2 GiB as float32."""
 
-MAX_RATE = 192_000
-"""Hz. Above it are files that lie about their rate, and filters that would not fit in memory."""
+MIN_RATE, MAX_RATE = 1000, 192_000
+"""Hz. Beyond them are files that lie about their rate, and filters and sounds that would not fit in memory."""
+
+LOUDEST = 2.0**16
+"""Times full scale; beyond it encoders end the process or never end. Whole numbers kept as they are in a file of
+floating-point numbers are within it, if they have 16 bits."""
+
+_TIMED = ("matroska,webm", "asf")
+"""Formats, by FFmpeg's names, in which damage drops sound silently, but whose duration stands at their start."""
 
 ZEROS, KAISER, ROLLOFF = 64, 14.77, 0.9476
 """The resampling filter: zero crossings on each side, the Kaiser window's β, the cutoff as a share of Nyquist's."""
@@ -46,8 +53,8 @@ class AudioSample:
             raise ValueError(
                 f"an AudioSample holds (channels, n) float32, not {self.samples.shape} {self.samples.dtype}"
             )
-        if not 0 < self.rate <= MAX_RATE:
-            raise ValueError(f"an AudioSample's rate is up to {MAX_RATE} Hz, not {self.rate}")
+        if not MIN_RATE <= self.rate <= MAX_RATE:
+            raise ValueError(f"an AudioSample's rate is {MIN_RATE} to {MAX_RATE} Hz, not {self.rate}")
 
     @property
     def channels(self) -> int:
@@ -71,7 +78,8 @@ def read_audio(data: bytes) -> AudioSample:
     """Reads a sound file: its first audio stream, all channels, at its own rate.
 
     Encoders' delays are cut off as the file tells (LAME tag, edit list, pre-skip). Raises SampleError for what is
-    no sound, is empty, is shorter than it says, cannot be decoded throughout, or holds a NaN or an infinity.
+    no sound, is empty, is shorter than it says, cannot be decoded throughout, holds a NaN or an infinity, or is louder
+    than ``LOUDEST``.
     """
     with open_audio(data) as container:
         name = container.format.name
@@ -83,14 +91,23 @@ def read_audio(data: bytes) -> AudioSample:
         elif name == "mp3" and (tag := lame_tag(data)):
             # FFmpeg takes the decoder's own delay from the end, where others' padding may not have room for it.
             told, slack = tag.length, tag.frame_samples
+        elif name in _TIMED and len(container.streams) == 1 and container.duration:
+            # In its own units of time, and perhaps with the encoder's delay.
+            told, slack = container.duration * rate // 1_000_000, rate // 10
     if not samples.size:
         raise SampleError("it holds no sound")
+    if name == "ogg" and (flaw := ogg_flaw(data)):
+        raise SampleError(f"broken {name} sound: {flaw}")
+    if name.startswith("mov,") and not mp4_ends(data):
+        raise SampleError("broken MP4 sound: it is cut")
     if samples.shape[1] < told - slack:
         raise SampleError(f"broken {name} sound: {samples.shape[1]:,} samples where it says {told:,}")
     if (size := told_size(data)) and len(data) < size:
         raise SampleError(f"broken {name} sound: {len(data):,} bytes where it says {size:,}")
     if not np.isfinite(samples).all():
         raise SampleError("some of its samples are no numbers (NaN or infinite)")
+    if np.abs(samples).max() > LOUDEST:
+        raise SampleError(f"it is more than {LOUDEST:,.0f} times as loud as full scale")
     return AudioSample(samples, rate, stored=data)
 
 
@@ -110,9 +127,11 @@ def open_audio(data: bytes, format: str | None = None) -> Iterator[InputContaine
         if stream.codec_context is None:  # nor has it then a rate or any other attribute of sound
             raise SampleError("it is coded in a way that no decoder knows")
         rate = stream.rate
-        if not rate or rate > MAX_RATE:
+        if not rate or not MIN_RATE <= rate <= MAX_RATE:
             raise SampleError(
-                f"its rate of {rate} Hz is more than {MAX_RATE}" if rate else "it tells no rate"
+                f"its rate of {rate} Hz is not within {MIN_RATE} to {MAX_RATE}"
+                if rate
+                else "it tells no rate"
             )
         yield container
 

@@ -1,4 +1,4 @@
-"""What sound files say of their own length: LAME's tag, the end of an Ogg stream, the size of a RIFF file.
+"""What sound files say of their own length: LAME's tag, the pages of Ogg, the sizes of WAV, AIFF, Matroska …
 
 They read and mend structure only; FFmpeg decodes.
 """
@@ -91,13 +91,33 @@ def _crc16(data: bytes) -> int:
     return crc
 
 
-def ogg_ends(data: bytes) -> bool:
-    """Whether an Ogg file's last page is whole and is its stream's last (RFC 3533, section 6)."""
-    page = data.rfind(b"OggS")
-    if page < 0 or len(data) < page + 27:
-        return False
-    lacing = data[page + 27 : page + 27 + data[page + 26]]
-    return bool(data[page + 5] & 4) and len(data) == page + 27 + data[page + 26] + sum(lacing)
+def ogg_flaw(data: bytes) -> str | None:
+    """What is wrong with an Ogg file (RFC 3533, section 6), None where it is whole.
+
+    Whole: page follows page, each with its checksum, each stream's numbered without a gap up to one that says it is
+    the last.
+    """
+    numbers: dict[bytes, int] = {}
+    ended: set[bytes] = set()
+    page = 0
+    while page < len(data):
+        if data[page : page + 4] != b"OggS" or len(data) < page + 27:
+            return f"no page begins at byte {page:,}"
+        lacing = data[page + 27 : page + 27 + data[page + 26]]
+        end = page + 27 + data[page + 26] + sum(lacing)
+        if end > len(data):
+            return "its last page is cut"
+        whole = data[page : page + 22] + bytes(4) + data[page + 26 : end]
+        if _ogg_crc(whole) != int.from_bytes(data[page + 22 : page + 26], "little"):
+            return f"the page at byte {page:,} is damaged"
+        serial, number = data[page + 14 : page + 18], int.from_bytes(data[page + 18 : page + 22], "little")
+        if numbers.get(serial, number - 1) != number - 1:
+            return f"pages are missing before byte {page:,}"
+        numbers[serial] = number
+        if data[page + 5] & 4:
+            ended.add(serial)
+        page = end
+    return None if numbers and numbers.keys() == ended else "its end is missing"
 
 
 def with_serial(data: bytes, serial: int) -> bytes:
@@ -127,6 +147,8 @@ def mp4_ends(data: bytes) -> bool:
     position = 0
     while position + 8 <= len(data):
         size = int.from_bytes(data[position : position + 4], "big")
+        if size == 0:  # to the end of the file
+            return True
         if size == 1:  # of more than 4 GiB
             size = int.from_bytes(data[position + 8 : position + 16], "big")
         position += max(size, 8)
@@ -134,9 +156,40 @@ def mp4_ends(data: bytes) -> bool:
 
 
 def told_size(data: bytes) -> int | None:
-    """Bytes that a RIFF (WAV) file says it has; None for other files, and where its writer could not know."""
-    size = int.from_bytes(data[4:8], "little")
-    return size + 8 if data[:4] == b"RIFF" and 0 < size < 0x7FFFF000 else None
+    """Bytes that a file says it has (WAV, RF64, W64, AIFF, Matroska and WebM, MP3 with LAME's tag); None where it says nothing, or
+    its writer could not know."""
+    if data[:4] == b"RIFF":
+        size = int.from_bytes(data[4:8], "little")
+        return size + 8 if 0 < size < 0x7FFFF000 else None
+    if data[:4] == b"RF64" and data[12:16] == b"ds64":
+        return int.from_bytes(data[20:28], "little") + 8
+    if data[:4] == b"riff":  # W64, whose sizes count their own heads
+        return int.from_bytes(data[16:24], "little")
+    if data[:4] == b"FORM" and data[8:12] in (b"AIFF", b"AIFC"):
+        return int.from_bytes(data[4:8], "big") + 8
+    if data[:4] == b"\x1a\x45\xdf\xa3":
+        return _matroska_size(data)
+    tag = lame_tag(data)
+    return tag.frame + tag.size if tag else None
+
+
+def _matroska_size(data: bytes) -> int | None:
+    """Up to the end of the segment, where its writer went back to say how long it is (RFC 8794)."""
+    head, start = _vint(data, 4)
+    if head is None or data[start + head : start + head + 4] != b"\x18\x53\x80\x67":
+        return None
+    size, begins = _vint(data, start + head + 4)
+    return None if size is None else begins + size
+
+
+def _vint(data: bytes, position: int) -> tuple[int | None, int]:
+    """A size of EBML's, None where it is unknown, and what follows it."""
+    first = data[position] if position < len(data) else 0
+    length = 9 - first.bit_length()
+    if length > 8:
+        return None, position
+    value = int.from_bytes(data[position : position + length], "big") & ((1 << 7 * length) - 1)
+    return (None if value == (1 << 7 * length) - 1 else value), position + length
 
 
 def wav(samples: np.ndarray, rate: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpq.audio import AudioSample, read_audio, resampled
-from mpq.audio_files import LameTag, lame_tag, ogg_ends, told_size, wav, with_length, with_serial
-from mpq.codecs.base import parse_codec
+from mpq.audio_files import LameTag, lame_tag, ogg_flaw, told_size, wav, with_length, with_serial
+from mpq.codecs.base import CodecError, parse_codec
 from mpq.samples import SampleError
 
 av = pytest.importorskip("av")
@@ -38,6 +39,8 @@ def muxed(sample: np.ndarray, rate: int, codec: str, format: str, form: str, lay
     with av.open(file, "w", format=format) as container:
         stream = container.add_stream(codec, rate=rate, layout=layout)
         stream.codec_context.format = form
+        if codec == "wmav2":
+            stream.bit_rate = 64_000  # it has none of its own
         packed = sample if form.endswith("p") else sample.T.reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(packed), format=form, layout=layout)
         frame.sample_rate = rate
@@ -130,6 +133,87 @@ def test_what_is_no_whole_sound_is_one_sentence(kind: str, change: Callable, tol
     assert "\n" not in str(error.value)
 
 
+CONTAINERS = {
+    "opus": ("libopus", "ogg", "flt"),
+    "webm": ("libopus", "webm", "flt"),
+    "aiff": ("pcm_s16be", "aiff", "s16"),
+    "w64": ("pcm_s16le", "w64", "s16"),
+    "wma": ("wmav2", "asf", "fltp"),
+    "m4a": ("aac", "mp4", "fltp"),
+    "vorbis": ("", "OGG", ""),
+    "mp3": ("", "", ""),
+}
+
+
+@pytest.fixture(scope="module")
+def contained() -> dict[str, bytes]:
+    """Six seconds at 48 kHz in each kind of file."""
+    import soundfile
+
+    sample = tones(48_000, 6.0)
+    files = {}
+    for kind, (codec, format, form) in CONTAINERS.items():
+        if kind == "vorbis":
+            file = io.BytesIO()
+            soundfile.write(file, sample.samples.T, 48_000, format=format, subtype="VORBIS")
+            files[kind] = file.getvalue()
+        elif kind == "mp3":
+            files[kind] = parse_codec("mp3:bitrate=64000")[0].encode(sample).data
+        else:
+            sound = (sample.samples * 32767).astype("i2") if form == "s16" else sample.samples
+            files[kind] = muxed(sound, 48_000, codec, format, form, "mono")
+    return files
+
+
+@pytest.mark.parametrize("kind", CONTAINERS)
+def test_what_lacks_a_part_is_broken_and_the_whole_is_not(kind: str, contained: dict[str, bytes]) -> None:
+    data = contained[kind]
+    middle = len(data) // 2
+    assert read_audio(data).seconds == pytest.approx(6.0, abs=0.05)
+    for broken in (data[:middle], data[: middle - 2000] + data[middle + 2000 :]):
+        with pytest.raises(SampleError):
+            read_audio(broken)
+
+
+@pytest.mark.parametrize("kind", ["opus", "vorbis"])
+def test_a_page_that_is_damaged_or_away_is_told(kind: str, contained: dict[str, bytes]) -> None:
+    data = contained[kind]
+    middle = len(data) // 2
+    with pytest.raises(SampleError, match="broken ogg sound: the page at byte .* is damaged"):
+        read_audio(data[:middle] + bytes(200) + data[middle + 200 :])
+    pages = [match.start() for match in re.finditer(b"OggS", data)] + [len(data)]
+    with pytest.raises(SampleError, match="broken ogg sound: pages are missing before byte"):
+        read_audio(data[: pages[3]] + data[pages[4] :])
+    with pytest.raises(SampleError, match="broken ogg sound: its end is missing"):
+        read_audio(data[: pages[-2]])
+
+
+def test_a_frame_that_is_away_is_missed_where_the_tag_counts_bytes(contained: dict[str, bytes]) -> None:
+    data = contained["mp3"]
+    tag = lame_tag(data)
+    assert tag is not None
+    size = (len(data) - tag.frame) // (tag.frames + 1)
+    start = tag.frame + 20 * size
+    with pytest.raises(SampleError, match="bytes where it says"):
+        read_audio(data[:start] + data[start + size :])
+
+
+def test_what_is_louder_than_any_sound_is_refused() -> None:
+    sound = tones().samples / np.abs(tones().samples).max()
+    file = muxed(sound * 32768, 16_000, "pcm_f32le", "wav", "flt", "mono")
+    assert np.abs(read_audio(file).samples).max() == 32768  # whole numbers, kept as they were
+    with pytest.raises(SampleError, match="times as loud as full scale"):
+        read_audio(muxed(sound * 1e6, 16_000, "pcm_f32le", "wav", "flt", "mono"))
+    for spec in ("mp3:bitrate=8000", "aac:bitrate=16000", "opus:bitrate=6000"):
+        with pytest.raises(CodecError, match="times as loud as full scale"):
+            parse_codec(spec)[0].encode(AudioSample(sound * np.float32(1e8), 16_000))
+
+
+def test_a_rate_that_no_sound_has_is_refused() -> None:
+    with pytest.raises(SampleError, match="its rate of 1 Hz is not within 1000 to 192000"):
+        read_audio(wav(tones().samples, 1))
+
+
 def test_a_picture_is_no_sound(photographs: list[Path]) -> None:
     with pytest.raises(SampleError, match="no sound|not a sound"):
         read_audio(photographs[0].read_bytes())
@@ -206,7 +290,8 @@ def test_a_serial_number_leaves_an_ogg_file_valid() -> None:
     other = with_serial(data, 12345)
     assert other != data and with_serial(other, int.from_bytes(data[14:18], "little")) == data
     assert np.array_equal(codec.decode(other).samples, codec.decode(data).samples)
-    assert ogg_ends(data) and not ogg_ends(data[:-1]) and not ogg_ends(data[:40]) and not ogg_ends(b"")
+    assert ogg_flaw(data) is None
+    assert all(ogg_flaw(cut) for cut in (data[:-1], data[:40], b"", data + b"x"))
 
 
 def test_a_streamed_wav_says_no_size() -> None:

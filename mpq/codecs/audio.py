@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from mpq.audio import MAX_RATE, MAX_VALUES, AudioSample, open_audio, resampled, unpack
-from mpq.audio_files import lame_tag, mp4_ends, ogg_ends, with_length, with_serial
+from mpq.audio import LOUDEST, MAX_RATE, MAX_VALUES, MIN_RATE, AudioSample, open_audio, resampled, unpack
+from mpq.audio_files import lame_tag, mp4_ends, ogg_flaw, with_length, with_serial
 from mpq.codecs.base import Bitstream, Codec, CodecError, Parameter, Value
 from mpq.errors import UserError
 from mpq.samples import SampleError
@@ -75,6 +75,8 @@ class _AudioCodec(Codec[AudioSample]):
             raise CodecError(f"{self.name} codes one or two channels here, not {sample.channels}")
         if not np.isfinite(sample.samples).all():
             raise CodecError(f"{self.name} cannot code samples that are no numbers (NaN or infinite)")
+        if np.abs(sample.samples).max() > LOUDEST:
+            raise CodecError(f"{self.name} cannot code what is {LOUDEST:,.0f} times as loud as full scale")
         rate = self.coded_rate(sample)
         comment = "" if rate == sample.rate else f"{sample.rate} Hz, {sample.length} samples"
         try:
@@ -114,7 +116,7 @@ def _original(file: _File) -> tuple[int, int]:
     if not found:
         return file.length, file.rate
     rate, length = int(found[1]), int(found[2])
-    if not 0 < rate <= MAX_RATE or not length or -(-length * file.rate // rate) != file.length:
+    if not MIN_RATE <= rate <= MAX_RATE or not length or -(-length * file.rate // rate) != file.length:
         raise SampleError(f"its comment '{file.comment}' fits no {file.length:,} samples at {file.rate} Hz")
     return length, rate
 
@@ -252,7 +254,11 @@ class MP3(_FFmpegCodec):
 
 
 class Opus(_FFmpegCodec):
-    """Decoders run at 48 kHz whatever they are given (RFC 6716); Ogg holds the original's rate (RFC 7845)."""
+    """Decoders run at 48 kHz whatever they are given (RFC 6716); Ogg holds the original's rate (RFC 7845).
+
+    Where libopus codes speech by SILK, its own resampling moves the sound by up to 0.1 ms either way beyond what the
+    stream says; nothing tells by how much.
+    """
 
     name = "opus"
     summary = "Opus in Ogg (libopus)"
@@ -281,7 +287,7 @@ class Opus(_FFmpegCodec):
         stream = container.streams.audio[0]
         head = bytes(stream.codec_context.extradata or b"")
         rate = int.from_bytes(head[12:16], "little")
-        if head[:8] != b"OpusHead" or rate not in self.rates or stream.duration is None or not ogg_ends(data):
+        if head[:8] != b"OpusHead" or rate not in self.rates or stream.duration is None or ogg_flaw(data):
             raise SampleError("it is cut, or its header is not Opus's")
         skip = int.from_bytes(head[10:12], "little")
         return (stream.duration - skip) * rate // 48_000, rate
@@ -289,7 +295,7 @@ class Opus(_FFmpegCodec):
 
 class AAC(_FFmpegCodec):
     name = "aac"
-    summary = "AAC-LC in MP4 (FFmpeg's own encoder, not the best there is)"
+    summary = "AAC-LC in MP4 (FFmpeg's own encoder, not the best there is; above 16 kHz it does not go as low as asked)"
     extension = ".m4a"
     format = "mp4"
     encoder = "aac"
@@ -360,7 +366,7 @@ class Vorbis(_AudioCodec):
     def read(self, data: bytes) -> _File:
         import soundfile
 
-        if not ogg_ends(data):
+        if ogg_flaw(data):
             raise SampleError(f"it is cut, or no Ogg file ({len(data)} bytes)")
         try:
             with soundfile.SoundFile(io.BytesIO(data)) as file:

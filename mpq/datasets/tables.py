@@ -61,6 +61,8 @@ def labelled_files(
         path = _find(file, within, table.parent, folder)
         if path is None:
             problems.append(f"{table.name} line {line}: no file '{file}'")
+        elif any(_find(cell.strip(), within, table.parent, folder) for cell in _lower_lines(label)):
+            problems.append(f"{table.name} line {line}: the {what} of '{file}' has swallowed other lines")
         elif not label:
             problems.append(f"{table.name} line {line}: no {what} for '{file}'")
         elif path.resolve() in sources:
@@ -73,17 +75,18 @@ def labelled_files(
 def read_table(table: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The first line's names in lower case; number and values of each other line that is not empty. Raises UserError.
 
-    A tab in the first line makes it a table separated by tabs.
+    A tab in the first line that is not empty makes it a table separated by tabs.
     """
     try:
         text = table.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{table} cannot be read as a UTF-8 table: {error}") from None
-    if "\t" in text.partition("\n")[0]:
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\t" in text.lstrip("\n").partition("\n")[0]:
         lines = enumerate(text.split("\n"), start=1)
-        rows = [(i, [_unquoted(cell) for cell in line.rstrip("\r").split("\t")]) for i, line in lines]
+        rows = [(i, [_unquoted(cell) for cell in line.split("\t")]) for i, line in lines]
     else:
-        reader = csv.reader(io.StringIO(text))
+        reader = csv.reader(io.StringIO(text), strict=True)
         try:
             rows = [(reader.line_num, row) for row in reader]
         except csv.Error as error:
@@ -102,6 +105,11 @@ def _unquoted(cell: str) -> str:
     """
     quoted = re.fullmatch(r'"((?:[^"]|"")*)"', cell)
     return (quoted[1] if quoted else cell).replace('""', '"')
+
+
+def _lower_lines(value: str) -> list[str]:
+    """The cells of a value's lines but the first: where one names a file, a quotation mark was not closed."""
+    return [cell for line in value.split("\n")[1:] for cell in line.split(",")]
 
 
 def _column(header: list[str], names: tuple[str, ...], table: Path) -> int:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -21,12 +20,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mpq.errors import UserError, first_line
+from mpq.errors import UserError
 from mpq.networks import trained
+from mpq.training import checkpoints
 from mpq.training.adversary import Discriminator, discriminator_loss, generator_loss
 from mpq.training.perceptual import PERCEPTUAL, perceptual
 from mpq.training.pictures import crops, gather, whole
-from mpq.weights.sources import load_strictly, read_checkpoint
+from mpq.weights.sources import load_strictly
 
 MSE_WEIGHT = {"mean-scale-hyperprior": 0.01, "hific": 0.075 * 2**-5}
 ADVERSARIAL_WEIGHT = 0.15
@@ -187,35 +187,20 @@ class Run:
 
     def resume(self) -> None:
         """Takes up the folder's checkpoint, if there is one. Raises UserError where it is another recipe's."""
-        if not self.checkpoint.exists():
+        names = {"network", "average", "step", "state", "before"}
+        saved = checkpoints.read(self.checkpoint, self.recipe, self._digest, names, "mpq train codec")
+        if saved is None:
             return
-        saved = read_checkpoint(self.checkpoint)
-        if not {"recipe", "network", "average", "step", "state", "before", "pictures"} <= saved.keys():
-            raise UserError(f"{self.checkpoint} is no checkpoint of mpq train codec")
-        mine = json.loads(json.dumps(asdict(self.recipe)))
-        other = saved["recipe"]
-        unlike = sorted(k for k in mine if mine[k] != other.get(k))
-        if unlike:
-            raise UserError(
-                f"'{self.folder}' holds a run with another {unlike[0]} ({other.get(unlike[0])}, not {mine[unlike[0]]}); "
-                "choose another --out"
-            )
         self.network.load_state_dict(saved["network"])
         self.average.load_state_dict(saved["average"])
         if self.adversary is not None:
             self.adversary.load_state_dict(saved["adversary"])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(saved["optimisers"][name])
-        if saved["pictures"] != self._digest:
-            raise UserError(
-                f"the pictures are not those that '{self.folder}' began with; choose another --out"
-            )
         self.step, self.state, self.before = saved["step"], saved["state"], saved["before"]
 
     def save(self) -> None:
-        """Beside the checkpoint, then in its place: a kill leaves the one or the other whole."""
-        saved = {
-            "recipe": json.loads(json.dumps(asdict(self.recipe))),
+        held = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "adversary": self.adversary.state_dict() if self.adversary is not None else None,
@@ -223,14 +208,8 @@ class Run:
             "step": self.step,
             "state": self.state,
             "before": self.before,
-            "pictures": self._digest,
         }
-        beside = self.checkpoint.with_name(f"{self.checkpoint.name}.writing{os.getpid()}")
-        try:
-            torch.save(saved, beside)
-            beside.replace(self.checkpoint)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as the latter
-            raise UserError(f"'{self.checkpoint}' cannot be written: {first_line(error)}") from None
+        checkpoints.write(self.checkpoint, self.recipe, self._digest, held)
 
     @property
     def weights(self) -> Path:

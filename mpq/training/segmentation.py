@@ -13,7 +13,6 @@ import copy
 import hashlib
 import json
 import math
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -25,14 +24,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mpq.errors import UserError, first_line
+from mpq.errors import UserError
 from mpq.metrics.segmentation import class_counts, class_iou, mean_iou
 from mpq.models.segmentation.base import mask_of
 from mpq.networks import segmenter
 from mpq.networks.segmenter import Head, Network, Shape, Trunk
 from mpq.paths import user_path
+from mpq.training import checkpoints
 from mpq.training.scenes import Census, Gallery, Views, crops, parts
-from mpq.weights.sources import read_checkpoint
 
 CLIP = 1.0
 """Gradient norm beyond which steps are shortened."""
@@ -158,22 +157,10 @@ class Run:
 
     def resume(self) -> None:
         """Takes up the folder's checkpoint, if there is one. Raises UserError where it is another recipe's."""
-        if not self.checkpoint.exists():
+        names = {"head", "average", "best", "optimiser", "step", "state"}
+        saved = checkpoints.read(self.checkpoint, self.recipe, self._digest, names, "mpq train segmentation")
+        if saved is None:
             return
-        saved = read_checkpoint(self.checkpoint)
-        if not {"recipe", "head", "average", "best", "optimiser", "step", "state", "scenes"} <= saved.keys():
-            raise UserError(f"{self.checkpoint} is no checkpoint of mpq train segmentation")
-        mine = json.loads(json.dumps(asdict(self.recipe)))
-        unlike = sorted(k for k in mine if mine[k] != saved["recipe"].get(k))
-        if unlike:
-            raise UserError(
-                f"'{self.folder}' holds a run with another {unlike[0]} "
-                f"({saved['recipe'].get(unlike[0])}, not {mine[unlike[0]]}); choose another --out"
-            )
-        if saved["scenes"] != self._digest:
-            raise UserError(
-                f"the pictures are not those that '{self.folder}' began with; choose another --out"
-            )
         for name in ("head", "average", "best", "optimiser"):
             getattr(self, name).load_state_dict(saved[name])
         self.step, self.state = saved["step"], saved["state"]
@@ -185,20 +172,10 @@ class Run:
         return hashlib.sha256("\n".join((*self.training.classes, *names)).encode()).hexdigest()
 
     def save(self) -> None:
-        """Beside the checkpoint, then in its place: a kill leaves the one or the other whole."""
-        saved = {
-            "recipe": json.loads(json.dumps(asdict(self.recipe))),
-            **{name: getattr(self, name).state_dict() for name in ("head", "average", "best", "optimiser")},
-            "step": self.step,
-            "state": self.state,
-            "scenes": self._digest,
-        }
-        beside = self.checkpoint.with_name(f"{self.checkpoint.name}.writing{os.getpid()}")
-        try:
-            torch.save(saved, beside)
-            beside.replace(self.checkpoint)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as the latter
-            raise UserError(f"'{self.checkpoint}' cannot be written: {first_line(error)}") from None
+        held = {name: getattr(self, name).state_dict() for name in ("head", "average", "best", "optimiser")}
+        checkpoints.write(
+            self.checkpoint, self.recipe, self._digest, held | {"step": self.step, "state": self.state}
+        )
 
     def steps(self) -> Iterator[Progress]:
         """Trains to the end; at every evaluation a checkpoint, and the weights where they are the best so far."""

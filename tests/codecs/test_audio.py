@@ -69,6 +69,14 @@ def test_real_speech_lies_within_a_sample(spec: str, shared: Path) -> None:
     assert abs(lag(original.samples[0], decoded.samples[0])) <= 1
 
 
+@pytest.mark.parametrize("bitrate", [6000, 12_000, 24_000, 32_000, 64_000])
+def test_speech_at_48_khz_lies_within_a_tenth_of_a_millisecond(bitrate: int, shared: Path) -> None:
+    at_16 = speech(shared)
+    original = AudioSample(resampled(at_16.samples, at_16.rate, 48_000), 48_000)
+    decoded = codec_of(f"opus:bitrate={bitrate}").transmit(original).decoded
+    assert abs(lag(original.samples[0], decoded.samples[0])) <= 4  # SILK's own resampling
+
+
 @pytest.mark.parametrize("spec", [*SPECS, "opus:bitrate=12000,frame=60", "opus:bitrate=12000,frame=2.5"])
 @settings(max_examples=25, deadline=None)
 @given(length=st.integers(1, 3000), channels=st.integers(1, 2), rate=st.sampled_from([*RATES, 12_345, 4000]))

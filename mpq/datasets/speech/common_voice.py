@@ -25,7 +25,7 @@ class CommonVoice(DatasetReader):
     priority = 20
 
     def recognises(self, folder: Path) -> bool:
-        return len(_languages(folder)) == 1
+        return bool(_languages(folder))
 
     def read(self, argument: str, labels: str | None) -> Dataset:
         above = existing_folder(argument)

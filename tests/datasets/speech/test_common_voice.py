@@ -62,6 +62,8 @@ def test_the_folder_above_will_do_while_it_holds_one_language(english: Path) -> 
     (english.parent / "cy" / "test.tsv").write_text(HEADER)
     with pytest.raises(UserError, match="several languages of Common Voice: cy, en"):
         read(f"commonvoice:{english.parent}")
+    with pytest.raises(UserError, match="name one"):  # and is not taken for a folder without transcripts
+        read(english.parent)
 
 
 def test_early_tables_name_clips_without_their_ending(english: Path) -> None:

@@ -84,6 +84,23 @@ def test_wrong_rows_are_named_and_the_rest_is_kept(sounds: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "content", [b"\nfile\ttext\na.wav\tOne.\n", b"file\ttext\ra.wav\tOne.\r", b"file,text\r\na.wav,One."]
+)
+def test_lines_end_as_any_program_ends_them(sounds: Path, content: bytes) -> None:
+    (sounds / "transcripts.tsv").write_bytes(content)
+    assert [(s.id, s.label) for s in read(sounds).sources] == [("a.wav", "One.")]
+
+
+def test_a_quotation_mark_that_swallows_lines_is_told(sounds: Path) -> None:
+    (sounds / "transcripts.csv").write_text('file,text\na.wav,"one\nb.mp3,two"\nc.ogg,three\n')
+    dataset = read(sounds)
+    assert [s.label for s in dataset.sources] == ["three"]
+    assert dataset.problems == (
+        "transcripts.csv line 3: the transcript of 'a.wav' has swallowed other lines",
+    )
+
+
+@pytest.mark.parametrize(
     ("content", "named"),
     [
         (b"\n \n", "is empty"),
@@ -91,6 +108,7 @@ def test_wrong_rows_are_named_and_the_rest_is_kept(sounds: Path) -> None:
         (b"file,said\na.wav,x\n", "has no column sentence/text"),
         (b"file,text\na.wav,caf\xe9\n", "UTF-8"),
         (b"file,text\na.wav," + b"x" * 200_000, "field larger than field limit"),
+        (b'file,text\na.wav,"one\nc.ogg,two\n', "line 3: unexpected end of data"),
         (b"file,text\nnosuch.wav,x\n", r"no usable .*nosuch\.wav"),
     ],
 )
