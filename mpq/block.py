@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -82,16 +83,19 @@ class BlockJob:
         wanted = {slot.codec for slot in slots}
         models = {slot.model for slot in slots}
         originals = [self._read(self.sources.sources[i].read) for i in block]
+        digests = [None if isinstance(o, str) else sha256(o.stored or b"").hexdigest() for o in originals]
         for c, codec in enumerate(self.codecs):
             # The baseline is always coded: its answers are what fidelity is measured against.
             if c in wanted or isinstance(codec, NoCodec):
                 needed = models if isinstance(codec, NoCodec) else {s.model for s in slots if s.codec == c}
-                yield self._piece(c, block, originals, needed)
+                yield self._piece(c, block, originals, digests, needed)
 
     def slots(self, block: engine.Block) -> list[Slot]:
         return list(dict.fromkeys(slot for i in block for slot in self.missing.get(i, [])))
 
-    def _piece(self, c: int, block: engine.Block, originals: list[Any], models: set[int]) -> Piece:
+    def _piece(
+        self, c: int, block: engine.Block, originals: list[Any], digests: list[str | None], models: set[int]
+    ) -> Piece:
         codec = self.codecs[c]
         there = {p: original for p, original in enumerate(originals) if not isinstance(original, str)}
         sent = dict(zip(there, codec.transmit_all(list(there.values())), strict=True))
@@ -100,6 +104,7 @@ class BlockJob:
         for position, (i, original) in enumerate(zip(block, originals, strict=True)):
             row: dict[str, Any] = {
                 "sample": self.sources.sources[i].id,
+                "source_sha256": digests[position],
                 "dataset": self.sources.name,
                 "codec": codec.name,
                 "setting": codec.setting,

@@ -16,9 +16,15 @@ PACKAGES = (
     "numpy",
     "torch",
     "torchvision",
+    "torchaudio",
     "timm",
     "transformers",
     "pillow",
+    "av",
+    "soundfile",
+    "faster-whisper",
+    "ctranslate2",
+    "jiwer",
     "pyarrow",
     "scipy",
     "pytorch-msssim",
@@ -31,6 +37,7 @@ PACKAGES = (
 def environment() -> dict[str, Any]:
     return {
         "mpq": __version__,
+        "directory": str(Path.cwd()),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "platform": platform.platform(),

@@ -12,7 +12,10 @@ SURE = 0.95
 @dataclass(frozen=True)
 class Recommendation:
     """For one codec: the cheapest setting whose measured loss is within the limit, and the cheapest of which
-    that can be said with 95 % confidence; None where there is no such setting."""
+    that can be said with 95 % confidence; None where there is no such setting.
+
+    confidence: None too where one sample says nothing of others.
+    """
 
     codec: str
     point: Point | None
@@ -35,9 +38,9 @@ def recommend(group: Group, max_drop: float, max_failures: float = 0.01) -> list
         # A hundredth of a millionth keeps a loss of exactly one point from failing on rounding.
         limit = max_drop / group.score.scale + 1e-8
         within = [p for p in ladder if p.changes[group.score.key].loss <= limit]
-        sure = [p for p in within if p.confidence[max_drop] >= SURE]
+        sure = [p for p in within if p.confidence.get(max_drop, 0.0) >= SURE]
         point = within[0] if within else None
-        confidence = point.confidence[max_drop] if point else None
+        confidence = point.confidence.get(max_drop) if point else None
         found.append(Recommendation(codec, point, confidence, sure[0] if sure else None))
     return found
 

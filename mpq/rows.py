@@ -26,6 +26,7 @@ class Field:
 FIRST = (
     Field("cell", "string", "hash of all that shaped the row; the name of its cell's file"),
     Field("sample", "string", "the sample's id: its path in the data set"),
+    Field("source_sha256", "string", "sha256 of the sample's file; null where it could not be read"),
     Field("dataset", "string", "the data set's name"),
     Field("model", "string", "the model's spec"),
     Field("weights_sha256", "string", "sha256 of the file that the model's weights were read from"),

@@ -168,6 +168,7 @@ class Store:
                 self._copy(path, self.parts)
                 taken.parts += 1
         for path in other.invocations.glob("*.json"):
+            _invocation(path)
             self._write(self.invocations / path.name, path.read_bytes())
         return taken
 
@@ -178,7 +179,11 @@ class Store:
     def write_invocation(self, content: dict[str, Any]) -> None:
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
         path = self.invocations / f"{stamp}-{uuid.uuid4().hex[:8]}.json"
-        self._write(path, json.dumps(content, indent=2, ensure_ascii=False).encode())
+        try:
+            text = json.dumps(content, indent=2, ensure_ascii=False).encode()
+        except UnicodeEncodeError:  # a file's name need not be UTF-8
+            text = json.dumps(content, indent=2).encode()
+        self._write(path, text)
 
     def _write_table(self, path: Path, table: pa.Table, identity: dict[str, Any]) -> None:
         import pyarrow as pa
@@ -238,7 +243,8 @@ class Store:
                 path.unlink(missing_ok=True)
 
     def read_invocations(self) -> list[dict[str, Any]]:
-        return [json.loads(path.read_text()) for path in sorted(self.invocations.glob("*.json"))]
+        """What each command left, the first first. Raises UserError for a file that no command has written so."""
+        return [_invocation(path) for path in sorted(self.invocations.glob("*.json"))]
 
     def _tables(self, paths: Iterable[Path], columns: list[str] | None = None) -> Iterable[pa.Table]:
         import pyarrow as pa
@@ -260,6 +266,16 @@ class Store:
                     f"'{path}' is damaged ({reason}); delete it and run the sweep again"
                 ) from None
             yield table
+
+
+def _invocation(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"'{path}' cannot be read: {error}") from None
+    if not isinstance(content, dict) or not isinstance(content.get("plan"), dict):
+        raise UserError(f"'{path}' is no record of a command: remove it")
+    return content
 
 
 def _check(table: pa.Table, columns: list[str] | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,10 @@ from reports.stats import (
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+Cell = tuple[dict[str, Any], "pa.Table"]
+"""(identity, rows)"""
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ class Group:
     """Points of one data set and model: the same samples throughout, so differences are paired.
 
     view: what was coded, where a task has several ways to look at that. scores: that the points have; the first
-    is what the group is judged by.
+    is what the group is judged by. rows: setting, as points spell it -> the cell's identity and rows.
     """
 
     task: str
@@ -119,6 +124,7 @@ class Group:
     samples: int
     scores: tuple[Score, ...]
     points: list[Point]
+    rows: dict[str, Cell] = field(repr=False)
 
     @property
     def score(self) -> Score:
@@ -145,27 +151,63 @@ class Group:
 
 
 def summarize(
-    cells: Iterable[tuple[dict[str, Any], pa.Table]],
+    cells: Iterable[Cell],
     *,
     drops: tuple[float, ...] = (1.0,),
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> list[Group]:
-    """Groups of points from finished cells. drops: losses whose confidence each point carries, in points or dB."""
-    by_group: dict[str, dict[str, tuple[dict[str, Any], pa.Table]]] = {}
+    """Groups of points from finished cells. drops: losses whose confidence each point carries, in points or dB.
+
+    Where two versions of a codec made the same setting, their points' settings say which; where data sets of one name
+    differ in content, so do their names.
+    """
+    by_group: dict[str, dict[str, Cell]] = {}
     for identity, table in cells:
         shared = [identity[key] for key in ("task", "dataset", "model", "targets")]
         group = json.dumps(shared, sort_keys=True)
         codec = json.dumps(identity["codec"], sort_keys=True)
         held = by_group.setdefault(group, {}).get(codec)
         by_group[group][codec] = (identity, table) if held is None else _merged(held, (identity, table))
-    groups = [g for held in by_group.values() for g in _groups(list(held.values()), drops, resamples, seed)]
+    held_by = [_told_apart(list(held.values())) for held in by_group.values()]
+    names = Counter((cells[0][0]["task"]["name"], *_names(cells[0][1])) for cells in held_by)
+    groups = []
+    for cells in held_by:
+        alike = names[(cells[0][0]["task"]["name"], *_names(cells[0][1]))] > 1
+        content = f" ({cells[0][0]['dataset']['content'][:8]})" if alike else ""
+        groups += _groups(cells, content, drops, resamples, seed)
     return sorted(groups, key=lambda g: (g.task, g.dataset, g.model))
 
 
-def _merged(
-    one: tuple[dict[str, Any], pa.Table], other: tuple[dict[str, Any], pa.Table]
-) -> tuple[dict[str, Any], pa.Table]:
+def _names(table: pa.Table) -> tuple[str, str]:
+    """Of its data set and its model."""
+    return table.column("dataset")[0].as_py(), table.column("model")[0].as_py()
+
+
+def _told_apart(cells: list[Cell]) -> list[Cell]:
+    """With the codec's version in the setting where several versions made it."""
+    import pyarrow as pa
+
+    spelled = Counter(_spec(table) for _, table in cells)
+    found = []
+    for identity, table in cells:
+        if spelled[_spec(table)] > 1:
+            setting = table.column("setting")[0].as_py()
+            text = f"{setting} [{identity['codec']['version']}]".strip()
+            place = table.schema.get_field_index("setting")
+            table = table.set_column(
+                place, table.schema.field("setting"), pa.array([text] * table.num_rows, pa.string())
+            )
+        found.append((identity, table))
+    return found
+
+
+def _spec(table: pa.Table) -> str:
+    codec, setting = (table.column(key)[0].as_py() for key in ("codec", "setting"))
+    return f"{codec}:{setting}" if setting else codec
+
+
+def _merged(one: Cell, other: Cell) -> Cell:
     """The same setting twice: the rows of the newer making, with the similarities that either has measured."""
     (identity, table), (_, older) = sorted((one, other), key=lambda cell: cell[0]["rows"], reverse=True)
     for measure in tasks.get(identity["task"]["name"])().medium.similarities.values():
@@ -178,9 +220,9 @@ def _merged(
 
 
 def _groups(
-    cells: list[tuple[dict[str, Any], pa.Table]], drops: tuple[float, ...], resamples: int, seed: int
+    cells: list[Cell], content: str, drops: tuple[float, ...], resamples: int, seed: int
 ) -> list[Group]:
-    """A group for each of the task's views."""
+    """A group for each of the task's views. content: what tells the data set from another of its name."""
     cells = sorted(cells, key=lambda cell: cell[0]["codec"]["name"] != "none")
     task = tasks.get(cells[0][0]["task"]["name"])()
     first = cells[0][1]
@@ -192,12 +234,13 @@ def _groups(
                 task.name,
                 task.medium,
                 view.title,
-                first.column("dataset")[0].as_py(),
-                first.column("model")[0].as_py(),
+                _names(first)[0] + content,
+                _names(first)[1],
                 first.column("weights_sha256")[0].as_py(),
                 first.num_rows,
                 scores,
                 sorted(points, key=lambda p: (not p.is_baseline, p.codec, p.rate.value, p.setting)),
+                {_spec(table): (identity, table) for identity, table in cells},
             )
         )
     return groups
@@ -206,7 +249,7 @@ def _groups(
 def _points(
     task: Task,
     view: View,
-    cells: list[tuple[dict[str, Any], pa.Table]],
+    cells: list[Cell],
     drops: tuple[float, ...],
     resamples: int,
     seed: int,
@@ -302,7 +345,8 @@ class _PointBuilder:
         self.saving = None if baseline is None else Ratio.of(column(baseline[0], "bits"), bits)
         self.score_columns = {key: columns.add(v) for key, v in values.items()}
         measured = {
-            s.column: np.where(counted, column(table, s.column), np.nan) for s in medium.similarities.values()
+            s.column: np.where(self.answered, column(table, s.column), np.nan)
+            for s in medium.similarities.values()
         }
         self.exact = int(sum(np.isposinf(np.stack(list(measured.values()))).any(axis=0)))
         # Of a decode that has nothing of its original left, the mean is nothing as well.
@@ -326,7 +370,7 @@ class _PointBuilder:
             value = self.columns.value(column)
             if not math.isfinite(value):
                 return Estimate(value)
-            return Estimate(value, *percentile_interval(drawn[:, column]))
+            return _estimate(value, drawn[:, column], self.columns.statistics[column])
 
         return Point(
             codec=self.table.column("codec")[0].as_py(),
@@ -372,13 +416,13 @@ class _PointBuilder:
         draws = drawn[:, self.score_columns[key]]
         if score.binary:
             return proportion(statistic.each[statistic.usable], draws)
-        low, high = percentile_interval(draws)
         if score.counts and isinstance(statistic, Ratio):
             # Of one long sample, or of none wrong, draws of samples are all alike: no surer than if words were alone.
+            low, high = percentile_interval(draws)
             found = int(min(statistic.above.sum(), statistic.trials))
             least, most = clopper_pearson(found, int(statistic.trials))
-            low, high = min(low, least), max(high, most)
-        return Estimate(statistic.value, low, high)
+            return Estimate(statistic.value, min(low, least), max(high, most))
+        return _estimate(statistic.value, draws, statistic)
 
     def _kept(self, drawn: np.ndarray) -> Estimate | None:
         pair = self.pairs.get(self.score.key)
@@ -393,7 +437,7 @@ class _PointBuilder:
             return Estimate(value, max(0.0, 1 + whole.low * most), min(most, 1 + whole.high * most))
         with np.errstate(divide="ignore", invalid="ignore"):
             shares = np.where(before != 0, after / before, np.nan)
-        return Estimate(value, *percentile_interval(shares))
+        return _estimate(value, shares, pair.after)
 
     def _change(self, key: str, drawn: np.ndarray) -> Change:
         pair, score = self.pairs[key], self.scores[key]
@@ -409,7 +453,7 @@ class _PointBuilder:
             bound = clopper_pearson(0, int(pair.after.trials))[1]
             estimate = Estimate(difference, -bound, bound)
         else:
-            estimate = Estimate(difference, *percentile_interval(after - before))
+            estimate = _estimate(difference, after - before, pair.after)
         return Change(estimate, p, difference if score.lower_is_better else -difference)
 
     def _confidence(self, drops: tuple[float, ...]) -> dict[float, float]:
@@ -423,11 +467,18 @@ class _PointBuilder:
         if self.score.counts and pair.unchanged() and isinstance(pair.after, Ratio):
             nothing = np.zeros(int(pair.after.trials))
             return {d: confidence_of_drop_within(nothing, d / self.score.scale) for d in drops}
+        if pair.after.usable.sum() < 2:
+            return {}
         lower = self.score.lower_is_better
         return {
             d: confidence_of_loss_within(pair.before, pair.after, d / self.score.scale, lower_is_better=lower)
             for d in drops
         }
+
+
+def _estimate(value: float, draws: np.ndarray, statistic: Statistic) -> Estimate:
+    """With the interval of its draws, but of one sample: they are all alike, which is no certainty."""
+    return Estimate(value, *percentile_interval(draws)) if statistic.usable.sum() > 1 else Estimate(value)
 
 
 def _median(values: np.ndarray) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import time
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mpq.commands.options import allowed_failures
 from mpq.errors import UserError
 from mpq.registry import tasks
 from mpq.rows import schema, to_table
@@ -175,14 +177,47 @@ def test_runs_of_two_machines_become_one(tmp_path: Path) -> None:
         store.write_part(f"p{cell.hash}", _rows(["a", "b"], cell.hash), SCHEMA)
         store.finish({cell.hash: cell}, {cell.hash: "x~m"}, ["a", "b"])
     one.write_part("p3", _rows(["a"], "unfinished"), SCHEMA)
-    one.write_invocation({"plan": 1})
+    one.write_invocation({"plan": {"a": 1}})
     assert (taken := whole.take(one)).cells == 1 and taken.parts == 1
     assert (taken := whole.take(other)).cells == 1 and taken.known == 1
     assert whole.finished().keys() == {CELL.hash, second.hash}
     assert whole.present() == {"unfinished": {"a"}}
-    assert whole.read_invocations() == [{"plan": 1}]
+    assert whole.read_invocations() == [{"plan": {"a": 1}}]
     whole.take(one)
     assert len(whole.read()) == 2
+
+
+@pytest.mark.parametrize("content", ['{"plan":', "[]", '{"a": 1}', '{"plan": 1}'])
+def test_a_record_that_no_command_wrote_is_named_and_not_spread(tmp_path: Path, content: str) -> None:
+    one, whole = Store(tmp_path / "1"), Store(tmp_path / "whole")
+    (one.invocations / "odd.json").write_text(content)
+    with pytest.raises(UserError, match=r"odd\.json"):
+        one.read_invocations()
+    with pytest.raises(UserError, match=r"odd\.json"):
+        whole.take(one)
+    assert not list(whole.invocations.iterdir())
+
+
+def test_a_record_holds_names_that_are_no_utf_8(tmp_path: Path) -> None:
+    store = Store(tmp_path / "1")
+    store.write_invocation({"plan": {"data": "odd\udcff"}})
+    assert store.read_invocations() == [{"plan": {"data": "odd\udcff"}}]
+
+
+def test_what_may_fail_is_what_each_cell_was_told_last(tmp_path: Path) -> None:
+    def said(*records: tuple[float, list[str]]) -> float:
+        store = Store(tmp_path / str(len(list(tmp_path.iterdir()))))
+        for i, (share, cells) in enumerate(records):
+            store._write(
+                store.invocations / f"{i}.json",
+                json.dumps({"plan": {"max_failures": share}, "cells": cells}).encode(),
+            )
+        return allowed_failures(None, store)
+
+    assert said() == 0.01
+    assert said((0.01, ["a", "b"]), (0.5, ["a", "b"])) == 0.5  # told anew
+    assert said((0.01, ["a"]), (0.5, ["b"])) == said((0.5, ["b"]), (0.01, ["a"])) == 0.01  # two runs in one
+    assert allowed_failures(0.2, Store(tmp_path / "0")) == 0.2
 
 
 def test_a_damaged_cell_is_not_spread(tmp_path: Path) -> None:

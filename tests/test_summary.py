@@ -160,7 +160,8 @@ def test_groups_are_apart_where_the_samples_are(arrays) -> None:
         _cell("jpeg", 5, arrays["bits"], arrays["after"]),
     ]
     elsewhere = [({**identity, "dataset": {"name": "d", "content": "1"}}, table) for identity, table in cells]
-    assert len(summarize([*cells, *elsewhere])) == 2
+    found = summarize([*cells, *elsewhere])
+    assert [group.dataset for group in found] == ["d (0)", "d (1)"]  # by their content, as their name is one
 
 
 def test_one_setting_measured_twice_has_the_similarities_of_both(arrays) -> None:
@@ -177,6 +178,27 @@ def test_one_setting_measured_twice_has_the_similarities_of_both(arrays) -> None
         assert group.points[1].similarity["ssim"].value == pytest.approx(0.5)
         assert group.points[1].similarity["psnr"].value == pytest.approx(30.0)
     assert psnr.null_count == 0
+
+
+def test_similarities_are_of_the_samples_that_have_answers(arrays) -> None:
+    identity, table = _cell("jpeg", 5, arrays["bits"], arrays["after"])
+    psnr = np.where(np.arange(N) < 10, 10.0, 30.0)
+    errors = [("model: none" if i < 10 else None) for i in range(N)]
+    place = table.schema.get_field_index
+    table = table.set_column(place("psnr"), "psnr", pa.array(psnr))
+    table = table.set_column(place("error"), "error", pa.array(errors, pa.string()))
+    (group,) = summarize([(identity, table), _cell("none", 0, arrays["bits"], arrays["before"])])
+    assert group.points[1].similarity["psnr"].value == 30.0 and group.points[1].samples == N - 10
+
+
+def test_one_sample_makes_no_interval_and_no_confidence() -> None:
+    one = np.array([100])
+    (group,) = summarize([_cell("jpeg", 5, one, one > 0), _cell("none", 0, 9 * one, one > 0)])
+    point = group.points[1]
+    for estimate in (point.rate, point.scores["kl"]):
+        assert estimate.value > 0 and estimate.low is None and estimate.high is None
+    # Of right and wrong, one sample still says how little it says.
+    assert point.scores["top1"].low == pytest.approx(0.025)
 
 
 def test_the_newer_making_is_shown(arrays) -> None:

@@ -13,6 +13,9 @@ from mpq.paths import user_path
 INCOMPLETE = 3
 """Exit status of a sweep that ended, but some of whose cells failed or whose codecs were not all at hand."""
 
+ALLOWED = 0.01
+"""The share of samples that may fail, where nobody has said any."""
+
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the results.", show_default=False)]
 MaxDrop = Annotated[float, typer.Option(help="Points (of SDR: dB) that may be lost.", min=0, max=100)]
 MaxFailures = Annotated[
@@ -49,6 +52,11 @@ def weights_of(given: list[str], models: list[str], codecs: list[str]) -> dict[s
 
 
 def allowed_failures(max_failures: float | None, store: Any) -> float:
-    """The share that may fail: what the user says, else what the run's last command said."""
-    recorded = [content["plan"]["max_failures"] for content in store.read_invocations()]
-    return max_failures if max_failures is not None else recorded[-1] if recorded else 0.01
+    """The share that may fail: what the user says, else what each cell's last command said, the least of all."""
+    if max_failures is not None:
+        return max_failures
+    said: dict[str, float] = {}
+    for content in store.read_invocations():
+        share = content["plan"].get("max_failures", ALLOWED)
+        said |= dict.fromkeys(content.get("cells", [""]), share)
+    return min(said.values(), default=ALLOWED)

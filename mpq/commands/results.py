@@ -15,7 +15,7 @@ from reports.printing import AsCsv, AsJson, AsLatex, AsMarkdown, console_of, for
 FiguresInto = Annotated[
     Path | None,
     typer.Option(
-        "--figures", help="Also write the figures, SVG and PDF, into this folder.", show_default=False
+        "--figures", help="Also write the curves, SVG and PDF, into this folder.", show_default=False
     ),
 ]
 
@@ -39,20 +39,24 @@ def report(
 ) -> None:
     """Show a run's results from disk."""
     from mpq.store import Store
+    from reports import files
 
+    for file in (user_path(path) for path in (svg, html) if path is not None):
+        files.check(file)
+    if figures is not None:
+        files.make_folder(user_path(figures))
     store = Store(user_path(run), create=False)
     allowed = allowed_failures(max_failures, store)
     sections, _ = sections_of(store, None, max_drop, allowed)
     if svg is not None:
         from reports.export import to_svg
-        from reports.files import write
 
-        write(user_path(svg), to_svg(sections).encode())
+        files.write(user_path(svg), to_svg(sections).encode())
     if html is not None:
         from reports import html as page
 
-        shown = _for_page(store, sections, max_drop, allowed)
-        page.write(user_path(html), sections[0].title.partition(" · ")[0], shown, how=_how(store))
+        names, shown = _for_page(store, max_drop, allowed)
+        page.write(user_path(html), names, shown, how=_how(store))
     _save_figures(sections, figures)
     show(sections, form_of(json, csv, markdown, latex))
 
@@ -132,7 +136,11 @@ def merge(
         taken = target.take(source)
         more = f", {taken.parts} parts of unfinished cells" if taken.parts else ""
         remark(f"{run}: {taken.cells} cells taken, {taken.known} known already{more}")
-    typer.echo(f"{out}: {len(target.finished())} cells; mpq report {out} shows them.")
+    cells = len(target.finished())
+    shows = (
+        f"; mpq report {out} shows them" if cells else "; a sweep with it as its --out goes on from the parts"
+    )
+    typer.echo(f"{out}: {cells} cells{shows}.")
 
 
 def sections_of(
@@ -148,20 +156,28 @@ def sections_of(
     return sections, INCOMPLETE if failed else 0
 
 
-def _for_page(store: Any, sections: list[Any], max_drop: float, max_failures: float) -> list[Any]:
-    """The report's sections with their galleries, for which samples are coded again; then how similarities do."""
+def _for_page(store: Any, max_drop: float, max_failures: float) -> tuple[str, list[Any]]:
+    """The data sets' names, and a page's sections: each group's with its gallery, for which samples are coded again, and
+    its cheapest settings; then what foretells the losses, and what the columns are."""
     from mpq.correlation.report import correlation_sections
     from mpq.gallery.galleries import galleries, with_galleries
+    from mpq.glossary import glossary_section
+    from mpq.report import cheapest_section, section
     from mpq.summary import summarize
 
     groups = summarize(store.read(), drops=(max_drop,))
     with console_of(stderr=True).status("coding samples for the gallery"):
         shown = galleries(store, groups, max_drop=max_drop, max_failures=max_failures)
+    main = [section(group, max_drop=max_drop, max_failures=max_failures) for group in groups]
+    sections = []
+    for group, whole in zip(groups, with_galleries(main, shown), strict=True):
+        sections += [whole, cheapest_section(group, max_drop, max_failures)]
     try:
         correlations = correlation_sections(store.read(), max_failures=max_failures)
     except UserError:  # nothing was measured that could foretell anything
         correlations = []
-    return [*with_galleries(sections, shown), *correlations]
+    names = ", ".join(dict.fromkeys(group.dataset for group in groups))
+    return names, [*sections, *correlations, glossary_section(groups)]
 
 
 def _save_figures(sections: list[Any], folder: Path | None) -> None:
@@ -172,11 +188,14 @@ def _save_figures(sections: list[Any], folder: Path | None) -> None:
 
 
 def _how(store: Any) -> dict[str, str]:
-    """What the run's last command was made with, for a page."""
+    """What the run's commands were made with, for a page: each thing once."""
     from mpq.environment import in_words
 
-    made = store.read_invocations()[-1:]
-    return in_words(made[0]["command"], made[0]["environment"]) if made else {}
+    said: dict[str, dict[str, None]] = {}
+    for made in store.read_invocations():
+        for name, value in in_words(made["command"], made["environment"]).items():
+            said.setdefault(name, {})[value] = None
+    return {name: "\n".join(values) for name, values in said.items()}
 
 
 def _cells(runs: list[Path], max_failures: float | None) -> tuple[list[Any], float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,14 +12,12 @@ import numpy as np
 
 from mpq.correlation.statistics import FEWEST, Correlation, Kind, correlation, point_draws
 from mpq.rows import column
-from mpq.summary import Group, Point, summarize
+from mpq.summary import Cell, Group, Point, summarize
 from mpq.tasks.base import Score
 from reports.stats import Estimate, percentile_interval
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Cell = tuple[dict[str, Any], "pa.Table"]
 
 UNKNOWN = Estimate(math.nan)
 
@@ -67,38 +64,21 @@ class Study:
 
 def studies_of(cells: Iterable[Cell], max_failures: float) -> list[Study]:
     """One a data set and model that has any measure. cells: of one or several runs, as ``Store.read`` gives them."""
-    held = _by_group(cells)
-    return [study for group in held for study in _studies(group, max_failures) if study.measures]
-
-
-def _by_group(cells: Iterable[Cell]) -> list[list[Cell]]:
-    """The cells of each data set and model, as ``summarize`` has them; the newest making of a setting first."""
-    held: dict[str, list[Cell]] = {}
-    for identity, table in sorted(cells, key=lambda cell: cell[0]["rows"], reverse=True):
-        shared = [identity[key] for key in ("task", "dataset", "model", "targets")]
-        held.setdefault(json.dumps(shared, sort_keys=True), []).append((identity, table))
-    return list(held.values())
-
-
-def _studies(cells: list[Cell], max_failures: float) -> list[Study]:
-    tables: dict[tuple[str, str], list[pa.Table]] = {}
-    for _, table in cells:
-        spelled = (table.column("codec")[0].as_py(), table.column("setting")[0].as_py())
-        tables.setdefault(spelled, []).append(table)
     # The points' own intervals and confidence are not asked for here.
-    return [_study(group, tables, max_failures) for group in summarize(cells, drops=(), resamples=100)]
+    groups = summarize(cells, drops=(), resamples=100)
+    return [study for group in groups if (study := _study(group, max_failures)).measures]
 
 
-def _study(group: Group, tables: dict[tuple[str, str], list[pa.Table]], max_failures: float) -> Study:
+def _study(group: Group, max_failures: float) -> Study:
     points, each, left_out = [], [], []
     for point in (p for p in group.points if not p.is_baseline):
         if not point.samples or point.too_many_failures(max_failures):
             left_out.append(f"{point.spec} is left out: too many samples failed.")
             continue
-        held = tables[point.codec, point.setting]
-        all_coded = point.samples + point.failed + point.unreadable == held[0].num_rows
+        _, table = group.rows[point.spec]
+        all_coded = point.samples + point.failed + point.unreadable == table.num_rows
         points.append(point)
-        each.append(_each(group, held) if all_coded else {})
+        each.append(_each(group, table) if all_coded else {})
     known = {name for point in points for name in alike(group, point)}
     return Study(group, points, [m for m in _measures(group) if m.column in known], each, left_out)
 
@@ -122,14 +102,11 @@ def alike(group: Group, point: Point) -> Mapping[str, Estimate]:
     return {**point.similarity, **{key: e for key, e in distances.items() if math.isfinite(e.value)}}
 
 
-def _each(group: Group, tables: list[pa.Table]) -> dict[str, np.ndarray]:
-    """tables: of one setting, which may have been made again for another similarity."""
-    found = {"rate": column(tables[0], "bits") / group.rate.extent(tables[0])}
-    for name in (m.column for m in _measures(group)):
-        known = (values for t in tables if not np.isnan(values := column(t, name)).all())
-        if (first := next(known, None)) is not None:
-            found[name] = first
-    return found
+def _each(group: Group, table: pa.Table) -> dict[str, np.ndarray]:
+    """table: of one setting."""
+    rate = {"rate": column(table, "bits") / group.rate.extent(table)}
+    measured = {m.column: column(table, m.column) for m in _measures(group)}
+    return rate | {name: values for name, values in measured.items() if not np.isnan(values).all()}
 
 
 @dataclass(frozen=True, eq=False)

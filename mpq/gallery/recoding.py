@@ -5,11 +5,11 @@ What is shown is what was scored: a file that is another now, and a codec that m
 
 from __future__ import annotations
 
-import json
-from collections import Counter
+import hashlib
 from collections.abc import Iterable
 from dataclasses import fields
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,9 +28,6 @@ from mpq.summary import Group, Point
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Cell = tuple[dict[str, Any], "pa.Table"]
-"""(identity, rows)"""
-
 
 class Gone(Exception):
     """What rows were made of cannot be had any more, or is something else now: a sentence for the reader."""
@@ -39,17 +36,19 @@ class Gone(Exception):
 class Material:
     """A group's rows, and its samples read and coded again.
 
-    cells: the group's. made: the plans that the run's commands recorded, the last first. Samples are called by their
-    places among the rows. Of one sample at a time, what was read and coded is kept.
+    made: what the run's commands left, the last first. Samples are called by their places among the rows. Of one
+    sample at a time, what was read and coded is kept.
     """
 
-    def __init__(self, group: Group, cells: list[Cell], made: list[dict[str, Any]]) -> None:
+    def __init__(self, group: Group, made: list[dict[str, Any]]) -> None:
         self.group = group
         self.task = tasks.get(group.task)()
-        newest_last = sorted(cells, key=lambda cell: cell[0]["rows"])
-        self._cells = {_spec(table): (identity, table) for identity, table in newest_last}
-        content = cells[0][0]["dataset"]["content"]
-        self._made = [plan for plan in made if plan.get("dataset", {}).get("content_sha256") == content]
+        content = next(iter(group.rows.values()))[0]["dataset"]["content"]
+        self._made = [
+            (one["plan"], one.get("environment", {}).get("directory", ""))
+            for one in made
+            if one["plan"].get("dataset", {}).get("content_sha256") == content
+        ]
         self._codecs: dict[str, Codec] = {}
         self._kept: tuple[int, Any] | None = None
         self._sent: dict[str, tuple[bytes, Any]] = {}
@@ -65,7 +64,7 @@ class Material:
     @property
     def points(self) -> list[Point]:
         """The group's, without the baseline and without what failed throughout."""
-        return [p for p in self.group.points if p.samples and not p.is_baseline and p.spec in self._cells]
+        return [p for p in self.group.points if p.samples and not p.is_baseline]
 
     def values(self, point: Point, name: str) -> np.ndarray:
         """(samples,) float64 of a field, NaN where there is none."""
@@ -97,7 +96,7 @@ class Material:
         return self._rows(self.group.points[0]).column("sample").to_pylist()
 
     def _rows(self, point: Point) -> pa.Table:
-        return self._cells[point.spec][1]
+        return self.group.rows[point.spec][1]
 
     # What they were made of
 
@@ -141,10 +140,8 @@ class Material:
                 read = self.task.medium.read(source.read())
             except (SampleError, OSError) as error:
                 raise Gone(f"{source.id} cannot be read any more: {error}") from None
-            point = self.group.points[0]
-            row = self.row(point, sample)
-            same = all(row[key] == value for key, value in self.task.medium.described(read).items())
-            if not same or (point.is_baseline and row["bits"] != 8 * len(read.stored or b"")):
+            digest = hashlib.sha256(read.stored or b"").hexdigest()
+            if digest != self.row(self.group.points[0], sample)["source_sha256"]:
                 raise Gone(f"{source.id} is another file now")
             self._kept, self._sent = (sample, read), {}
         return self._kept[1]
@@ -168,7 +165,7 @@ class Material:
     def codec(self, point: Point) -> Codec:
         """As ``point`` had it, ready. Raises Gone."""
         if point.spec not in self._codecs:
-            codec = self._asked(self._cells[point.spec][0]["codec"])
+            codec = self._asked(self.group.rows[point.spec][0]["codec"])
             try:
                 codec.prepare()
             except (UserError, OSError) as error:
@@ -181,8 +178,9 @@ class Material:
         """Those that the data set was read with, but for similarities, which may not be measurable here."""
         known = [field.name for field in fields(Plan)]
         plans = []
-        for made in self._made:
+        for made, directory in self._made:
             values = {key: made[key] for key in known if key in made}
+            values |= {key: _from(directory, values[key]) for key in ("data", "labels") if values.get(key)}
             values |= {key: tuple(values[key]) for key in ("codec", "model") if key in values}
             try:
                 plans.append(Plan(**values | {"similarity": ()}))
@@ -217,27 +215,13 @@ class Material:
 
 
 def materials(store: Store, groups: list[Group]) -> list[Material]:
-    """One a group. groups: of all of the store's cells, as ``summarize`` has them."""
-    made = [content["plan"] for content in reversed(store.read_invocations())]
-    by_group: dict[str, list[Cell]] = {}
-    for identity, table in store.read():
-        shared = [identity[key] for key in ("task", "dataset", "model", "targets")]
-        by_group.setdefault(json.dumps(shared, sort_keys=True), []).append((identity, table))
-    # Data sets of one name and other content make groups alike, and so do views: both stand in the cells' order.
-    alike: dict[tuple[str, str, str], list[list[Cell]]] = {}
-    for cells in by_group.values():
-        identity, table = cells[0]
-        title = identity["task"]["name"], *(table.column(key)[0].as_py() for key in ("dataset", "model"))
-        alike.setdefault(title, []).append(cells)
-    titles = [(group.task, group.dataset, group.model) for group in groups]
-    found, seen = [], Counter[tuple[str, str, str]]()
-    for group, title in zip(groups, titles, strict=True):
-        views = titles.count(title) // len(alike[title])
-        found.append(Material(group, alike[title][seen[title] // views], made))
-        seen[title] += 1
-    return found
+    """One a group. groups: of the store's cells."""
+    made = list(reversed(store.read_invocations()))
+    return [Material(group, made) for group in groups]
 
 
-def _spec(table: pa.Table) -> str:
-    codec, setting = (table.column(key)[0].as_py() for key in ("codec", "setting"))
-    return f"{codec}:{setting}" if setting else codec
+def _from(directory: str, named: str) -> str:
+    """A path (or DATASET:PATH) as the command named it in its own directory, where it still is there."""
+    head, colon, tail = named.rpartition(":")
+    path = Path(directory, tail)
+    return f"{head}{colon}{path}" if tail and directory and path.exists() else named

@@ -52,6 +52,7 @@ class Classification(Task):
             "nats",
             "KL divergence from the answer on the original (fidelity: needs no labels)",
             fidelity=True,
+            lower_is_better=True,
             rank=4,
         ),
         Score(
