@@ -156,7 +156,7 @@ def train_segmentation(
     with console.status("reading pictures"):
         run = Run(recipe, user_path(out), device_here(device))
         run.resume()
-    remark(*run.training.problems)
+    remark(*run.training.notes, *run.training.problems)
     try:
         with bar(console, str(out), "steps") as progress:
             progress.start(recipe.steps, run.step)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
 
 from mpq.metrics import backbones
 from mpq.metrics.base import Similarity
@@ -17,6 +19,8 @@ from mpq.samples import ImageSample
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Network: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
 
 
 def lpips_alex(original: ImageSample, decoded: ImageSample) -> float | None:
@@ -34,38 +38,46 @@ def _lpips(
 ) -> float | None:
     from mpq.metrics.lpips import lpips
 
-    return _distance(lambda a, b: lpips(variant)(2 * a - 1, 2 * b - 1), least, original, decoded)
+    def load() -> Network:
+        network = lpips(variant)
+        return lambda a, b: network(2 * a - 1, 2 * b - 1)
+
+    return _distance(load, least, original, decoded)
 
 
 def dists(original: ImageSample, decoded: ImageSample) -> float | None:
     """DISTS at the picture's own size (its authors shrink shorter sides to 256 pixels first)."""
     from mpq.metrics.dists import dists as network
 
-    return _distance(lambda a, b: network()(a, b), 16, original, decoded)
+    return _distance(network, 16, original, decoded)
 
 
 def st_lpips(original: ImageSample, decoded: ImageSample) -> float | None:
     """ST-LPIPS, AlexNet variant; sides of at least 32 pixels."""
-    return _distance(lambda a, b: _st_lpips()(a, b), 32, original, decoded)
+    return _distance(_st_lpips, 32, original, decoded)
 
 
 @lru_cache(maxsize=1)
-def _st_lpips() -> Callable[[Tensor, Tensor], Tensor]:
+def _st_lpips() -> Network:
     from mpq.metrics.stlpips import stlpips
 
     return stlpips()
 
 
 def _distance(
-    network: Callable[[Tensor, Tensor], Tensor], least: int, original: ImageSample, decoded: ImageSample
+    load: Callable[[], Network], least: int, original: ImageSample, decoded: ImageSample
 ) -> float | None:
-    """A network's answer on two pictures, (1, 3, h, w) in [0, 1] each."""
+    """A network's answer on two pictures, (1, 3, h, w) in [0, 1] each; of equal ones 0, to the last bit."""
     import torch
 
     from mpq.networks.coders import one_thread
 
     if min(original.width, original.height) < least:
         return None
+    # What is made inside inference mode stays there, and a training loss shares these networks.
+    network = load()
+    if np.array_equal(original.pixels, decoded.pixels):
+        return 0.0
     a, b = (
         torch.tensor(sample.pixels).permute(2, 0, 1)[None].float() / 255 for sample in (original, decoded)
     )

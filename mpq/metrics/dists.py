@@ -66,7 +66,10 @@ class DISTS(nn.Module):
         return maps
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """(n,) distances of pictures in [0, 1], (n, 3, h, w) each: 1 less the weighted mean of both similarities."""
+        """(n,) distances of pictures in [0, 1], (n, 3, h, w) each: 1 less the weighted mean of both similarities.
+
+        Of nearly equal pictures rounding would leave less than nothing: that is 0.
+        """
         total = a.new_zeros(len(a))
         for alpha, beta, x, y in zip(
             self.texture, self.structure, self.features(a), self.features(b), strict=True
@@ -76,7 +79,7 @@ class DISTS(nn.Module):
             covariance = ((x - mx[..., None, None]) * (y - my[..., None, None])).mean(dim=(2, 3))
             total = total + (2 * mx * my + 1e-6) / (mx**2 + my**2 + 1e-6) @ alpha
             total = total + (2 * covariance + 1e-6) / (vx + vy + 1e-6) @ beta
-        return 1 - total
+        return (1 - total).clamp(min=0)
 
 
 @lru_cache(maxsize=1)

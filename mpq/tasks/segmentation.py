@@ -14,7 +14,7 @@ from mpq.datasets.segmentation.base import Scene, Scenes
 from mpq.errors import UserError
 from mpq.metrics.segmentation import class_counts, class_iou, jaccard_micro
 from mpq.models.base import load_model
-from mpq.models.segmentation.labels import matching
+from mpq.models.segmentation.labels import matching, some
 from mpq.rows import Field, column
 from mpq.tasks.base import Cells, Score, Task, View, everything
 from reports.resampling import Ratio
@@ -108,10 +108,16 @@ class Segmentation(Task):
         return load_model(self.name, spec, weights)
 
     def fit(self, dataset: Dataset, models: list[Any]) -> tuple[Dataset, list[str]]:
-        if dataset.labelled:
-            for model in models:
-                _matching(model.classes, dataset.classes)
-        return dataset, []
+        notes = list(dataset.notes) if isinstance(dataset, Scenes) else []
+        for model in models if dataset.labelled else []:
+            found = _matching(model.classes, dataset.classes)
+            lacking = [name for i, name in enumerate(dataset.classes) if i not in found]
+            if lacking:
+                notes.append(
+                    f"{model.name} has no class for {len(lacking)} of the data set's {len(dataset.classes)}: "
+                    f"{some(lacking)}; where they are, it is wrong"
+                )
+        return dataset, notes
 
     def targets(self, dataset: Dataset, model: Segmenter) -> list[dict[str, Any]]:
         return [{} for _ in dataset.sources]
@@ -161,7 +167,7 @@ class Segmentation(Task):
 
     def parts(self, identity: Mapping[str, Any], table: pa.Table) -> dict[str, float]:
         """Class -> its intersection over union over all pictures, NaN where it is nowhere."""
-        above, below = _counts(table, "intersections"), _counts(table, "unions")
+        above, below = _overlaps(table)
         if not np.isfinite(above).any():
             return {}
         found = class_iou(np.nansum(above, axis=0), np.nansum(below, axis=0))
@@ -170,7 +176,10 @@ class Segmentation(Task):
     def notes(self, score: str) -> list[str]:
         if score == "miou":
             return ["mIoU: classes weigh alike; intersections and unions are summed over all pictures first."]
-        return ["No masks: pixels are held against the model's own mask of the originals."]
+        return [
+            "No mIoU: there are no masks, or none that can be used and has a labelled pixel. Pixels are held "
+            "against the model's own mask of the originals."
+        ]
 
 
 @lru_cache(maxsize=16)
@@ -180,15 +189,23 @@ def _matching(model_classes: Sequence[str], dataset_classes: Sequence[str]) -> n
 
 def _ratios(table: pa.Table) -> dict[str, Ratio]:
     def share(above: str, below: str) -> Ratio:
-        return Ratio.of(column(table, above), column(table, below))
+        pixels = column(table, below)
+        return Ratio.of(column(table, above), np.where(pixels > 0, pixels, np.nan))
 
     return {
-        "miou": Ratio.of(_counts(table, "intersections"), _counts(table, "unions")),
+        "miou": Ratio.of(*_overlaps(table)),
         "pixels": share("correct", "labelled"),
         "jaccard": Ratio.of(column(table, "jaccard")),
-        "own_miou": Ratio.of(_counts(table, "own_intersections"), _counts(table, "own_unions")),
+        "own_miou": Ratio.of(*_overlaps(table, "own_")),
         "own_pixels": share("own_correct", "own_labelled"),
     }
+
+
+def _overlaps(table: pa.Table, own: str = "") -> tuple[np.ndarray, np.ndarray]:
+    """Intersections and unions, (samples, classes) float64; NaN where a sample has none, or no labelled pixel."""
+    above, below = _counts(table, f"{own}intersections"), _counts(table, f"{own}unions")
+    there = (below > 0).any(axis=1, keepdims=True)
+    return np.where(there, above, np.nan), np.where(there, below, np.nan)
 
 
 def _counts(table: pa.Table, name: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 from torch import Tensor
@@ -26,6 +27,6 @@ def perceptual(name: str, device: str) -> Distance | None:
     if name == "lpips":
         from mpq.metrics.lpips import lpips
 
-        published = lpips("alex").to(device)
+        published = copy.deepcopy(lpips("alex")).to(device)  # the metric's own stays where it is
         return lambda a, b: published(2 * a - 1, 2 * b - 1).mean()
     raise UserError(f"unknown perceptual distance '{name}'; there are: {', '.join(PERCEPTUAL)}")

@@ -22,6 +22,7 @@ from mpq.metrics.dists import dists as dists_network
 from mpq.metrics.lpips import lpips as lpips_network
 from mpq.metrics.stlpips import stlpips
 from mpq.samples import ImageSample, read_image
+from mpq.training.perceptual import perceptual
 from mpq.weights.sources import sha256_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -177,10 +178,35 @@ def test_the_smallest_picture_has_a_distance_and_a_smaller_one_none(
 ) -> None:
     measure = BY_NAME[name].measure
     for width, height in ((least, least), (least, 3 * least)):
-        assert measure(noise(width, height), noise(width, height)) == pytest.approx(0, abs=1e-6)
+        assert measure(noise(width, height), noise(width, height)) == 0
         assert measure(noise(width, height), noise(width, height, 1)) > 1e-3
     for width, height in ((least - 1, 3 * least), (3 * least, least - 1), (1, 1)):
         assert measure(noise(width, height), noise(width, height)) is None
+
+
+def test_dists_of_nearly_equal_pictures_is_not_below_0(cache: Cache) -> None:
+    picture = unit(noise(40, 40))
+    with torch.inference_mode():
+        for strength in (0, 1e-7, 1e-6, 1e-5):
+            assert dists_network()(picture, picture + strength) >= 0
+
+
+def test_networks_that_have_measured_let_gradients_through(cache: Cache) -> None:
+    clear()
+    for measure in (lpips_alex, lpips_vgg, dists):
+        assert measure(noise(40, 40), noise(40, 40, 1))
+    losses = [perceptual("lpips", "cpu"), lpips_network("vgg"), dists_network()]
+    for loss in losses:
+        assert loss is not None
+        decoded = unit(noise(40, 40, 1)).requires_grad_()
+        loss(unit(noise(40, 40)), decoded).sum().backward()
+        assert decoded.grad is not None and decoded.grad.abs().sum() > 0
+
+
+def test_a_training_loss_elsewhere_leaves_the_measure_where_it_is(cache: Cache) -> None:
+    before = lpips_alex(noise(40, 40), noise(40, 40, 1))
+    assert perceptual("lpips", "meta") is not None
+    assert lpips_alex(noise(40, 40), noise(40, 40, 1)) == before
 
 
 def test_st_lpips_is_its_network_given_pictures_from_0_to_1(photographs: list[Path]) -> None:

@@ -121,7 +121,50 @@ def test_without_masks_the_models_own_are_what_is_right(scenes: Path, tmp_path: 
     assert group.score.key == "own_miou"
     assert group.points[0].samples == 5
     assert group.points[1].changes["own_miou"].difference.value < 0
-    assert section(group).notes[0].startswith("No masks")
+    assert section(group).notes[0].startswith("No mIoU: there are no masks")
+
+
+@pytest.mark.usefixtures("bands")
+def test_masks_without_a_labelled_pixel_score_nothing(scenes: Path, tmp_path: Path) -> None:
+    for path in (scenes / "masks").iterdir():
+        Image.fromarray(np.full((48, 64), 255, np.uint8)).save(path)
+    group = _swept(scenes, tmp_path / "run")
+    assert [score.key for score in group.scores] == ["own_miou", "own_pixels"]
+    assert [point.scored for point in group.points] == [5, 5]
+    assert not group.points[0].parts
+    assert "none that can be used and has a labelled pixel" in section(group).notes[0]
+
+
+@pytest.mark.usefixtures("bands")
+def test_a_mask_without_a_labelled_pixel_is_in_no_true_score(scenes: Path, tmp_path: Path) -> None:
+    whole = _swept(scenes, tmp_path / "whole", max_failures=0.5)
+    Image.fromarray(np.full((48, 64), 255, np.uint8)).save(scenes / "masks" / "4.png")
+    group = _swept(scenes, tmp_path / "run")
+    for before, after in zip(whole.points, group.points, strict=True):
+        assert (after.samples, after.scored) == (5, 4)
+        for key in ("miou", "pixels", "jaccard"):
+            assert after.scores[key].value == before.scores[key].value
+            assert after.scores[key].low == pytest.approx(before.scores[key].low, abs=0.05)
+
+
+@pytest.mark.usefixtures("bands")
+def test_classes_that_the_model_lacks_are_named(scenes: Path) -> None:
+    (scenes / "classes.txt").write_text("dark\nmiddle\nbright\ndusk\ndawn")
+    made = Sweep.prepare(Plan(task="segmentation", data=str(scenes), model=("bands",)))
+    assert (
+        "bands has no class for 2 of the data set's 5: dusk, dawn; where they are, it is wrong" in made.notes
+    )
+
+
+@pytest.mark.usefixtures("bands")
+def test_what_a_reader_has_to_say_is_among_the_notes(scenes: Path) -> None:
+    (scenes / "classes.txt").write_text("dark\nbright")
+    for path in (scenes / "masks").iterdir():
+        Image.fromarray(255 * (np.array(Image.open(path)) == 2).astype(np.uint8)).save(path)
+    made = Sweep.prepare(Plan(task="segmentation", data=str(scenes), model=("bands",)))
+    assert made.notes == [
+        "the masks hold 0 and 255 alone: 255 is read as 'bright', whose value is 1 by classes.txt"
+    ]
 
 
 @pytest.mark.usefixtures("bands")

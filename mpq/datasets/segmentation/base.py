@@ -12,20 +12,14 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from PIL import Image
 
 from mpq.datasets.base import IMAGE_SUFFIXES, Dataset, DatasetReader, Source, files_in, sample_id
+from mpq.datasets.segmentation.mask_files import MASK_SUFFIXES, read_values, shown_size
 from mpq.errors import UserError
 from mpq.paths import user_path
-from mpq.samples import SampleError, open_image
+from mpq.samples import SampleError
 
-MASK_SUFFIXES = (".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pgm")
-"""Of files that keep whole numbers as they are; a JPEG's would come back as other classes."""
-
-TURNED = (5, 6, 7, 8)
-"""EXIF orientations that exchange width and height."""
-
-ORIENTATION = 0x0112
+JPEG_SUFFIXES = frozenset([".jpg", ".jpeg", ".jpe", ".jfif"])
 
 
 @dataclass(frozen=True)
@@ -44,10 +38,12 @@ class Scenes(Dataset):
     """Pictures with masks. ``classes`` names what is scored.
 
     values: in a mask's file, the value of each of ``classes``. unlabelled: values that mean nothing, not scored.
+    notes: sentences about how the folder and its masks are read.
     """
 
     values: tuple[int, ...] = ()
     unlabelled: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def ignored(self) -> int:
@@ -60,7 +56,7 @@ class Scenes(Dataset):
 
     def without_labels(self) -> Scenes:
         sources = tuple(Scene(source.id, source.path) for source in self.sources)
-        return replace(self, sources=sources, classes=(), values=(), unlabelled=())
+        return replace(self, sources=sources, classes=(), values=(), unlabelled=(), notes=())
 
     @cached_property
     def fingerprint(self) -> str:
@@ -97,38 +93,6 @@ class Scenes(Dataset):
         return mask.astype(np.uint8 if self.ignored == 255 else np.uint16)
 
 
-def read_values(path: Path) -> np.ndarray:
-    """(h, w) uint8 or uint16: a mask's values as they are stored, a palette's indices. Raises SampleError."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SampleError(f"the mask {path.name} cannot be read: {error.strerror}") from None
-    try:
-        image = open_image(data)
-    except SampleError as error:
-        raise SampleError(f"the mask {path.name}: {error}") from None
-    if image.mode == "1":
-        return np.asarray(image).astype(np.uint8)
-    if image.mode in ("L", "P") or image.mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16 if image.mode.startswith("I") else np.uint8)
-    if image.mode == "I":
-        wide = np.asarray(image)
-        if wide.size == 0 or 0 <= wide.min() <= wide.max() < 65_536:
-            return wide.astype(np.uint16)
-    raise SampleError(f"the mask {path.name} has pixels of mode '{image.mode}', not class indices")
-
-
-def shown_size(path: Path) -> tuple[int, int]:
-    """(width, height) of a picture as it is shown, by its header alone. Raises SampleError."""
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(ORIENTATION) in TURNED
-    except Exception as error:  # anything may come out of a hostile header
-        raise SampleError(f"broken picture: {error}") from None
-    return (height, width) if turned else (width, height)
-
-
 class SceneReader(DatasetReader):
     """Reads pictures with masks of one layout. masked: it has masks to train on."""
 
@@ -159,22 +123,40 @@ def existing(folder: str) -> Path:
     return path
 
 
+def folders_in(folder: Path) -> list[Path]:
+    """Those directly in it; hidden ones left out, and none of one that cannot be looked into."""
+    try:
+        return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    except OSError:
+        return []
+
+
 def paired(
-    pictures: Path, masks: Path, ending: Literal["", ".png"] = ""
+    pictures: Path,
+    masks: Path,
+    ending: Literal["", ".png"] = "",
+    *,
+    pictures_end: frozenset[str] = IMAGE_SUFFIXES,
 ) -> tuple[list[tuple[Path, Path]], list[str]]:
     """The pictures below a folder with the masks of equal stems in equal places below another; what lacks one.
 
-    ending: the masks', where it is known.
+    ending: the masks', where it is known. Endings are taken in any case.
     """
+    endings = (ending,) if ending else MASK_SUFFIXES
+    there: dict[Path, dict[str, Path]] = {}
+    for mask in files_in(masks, JPEG_SUFFIXES.union(endings)):
+        there.setdefault(mask.relative_to(masks).with_suffix(""), {})[mask.suffix.lower()] = mask
     pairs, problems = [], []
-    for picture in files_in(pictures, IMAGE_SUFFIXES):
-        stem = masks / picture.relative_to(pictures).with_suffix("")
-        endings = (ending,) if ending else MASK_SUFFIXES
-        found = [m for e in endings if (m := stem.with_name(stem.name + e)).is_file()]
-        if found:
-            pairs.append((picture, found[0]))
-        else:
-            problems.append(f"{sample_id(picture.relative_to(pictures))} has no mask")
+    for picture in files_in(pictures, pictures_end):
+        place = picture.relative_to(pictures)
+        found = there.get(place.with_suffix(""), {})
+        best = next((found[e] for e in endings if e in found and found[e] != picture), None)
+        if best:
+            pairs.append((picture, best))
+            continue
+        jpeg = next((m for e, m in found.items() if e in JPEG_SUFFIXES and m != picture), None)
+        why = f" but {jpeg.name}: a JPEG does not keep class indices, a PNG does" if jpeg else ""
+        problems.append(f"{sample_id(place)} has no mask{why}")
     return pairs, problems
 
 

@@ -53,7 +53,8 @@ def _part(folder: Path, name: str) -> Scenes:
     try:
         stems = table.read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{table}, which says which pictures to take, cannot be read: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UserError(f"{table}, which says which pictures to take, cannot be read: {why}") from None
     sources, problems = [], []
     for stem in dict.fromkeys(stems):
         picture, mask = base / "JPEGImages" / f"{stem}.jpg", base / "SegmentationClass" / f"{stem}.png"

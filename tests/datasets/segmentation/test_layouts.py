@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mpq.datasets.base import Dataset
-from mpq.datasets.segmentation import ade20k, camvid, cityscapes, folder, voc
+from mpq.datasets.base import Dataset, read_dataset
+from mpq.datasets.segmentation import above, ade20k, camvid, cityscapes, folder, voc
 from mpq.datasets.segmentation.base import SceneReader, Scenes
 from mpq.errors import UserError
 from mpq.registry import datasets
@@ -22,6 +22,7 @@ READERS = {
         cityscapes.Cityscapes,
         ade20k.ADE20K,
         folder.Pairs,
+        above.Above,
         folder.Pictures,
     )
 }
@@ -209,6 +210,9 @@ def test_a_folder_of_something_else_is_one_sentence(name: str, sentence: str, tm
         (b"void\nignored\n", "names no class"),
         (b"caf\xe9\n", "cannot be read"),
         (b"", "names no class"),
+        (None, r"classes\.txt, which .*, cannot be read: No such file or directory$"),
+        (b"caf\xe9\n", "cannot be read: it is not UTF-8"),
+        (b"".join(b"c%d\n" % i for i in range(70_000)), "names 70,000 values; more than 4,096"),
     ],
 )
 def test_a_list_of_classes_that_is_wrong(text: bytes | None, sentence: str, tmp_path: Path) -> None:
@@ -228,6 +232,170 @@ def test_pictures_without_masks_are_for_fidelity(tmp_path: Path) -> None:
     assert found.sources[0].companions == ()
     with pytest.raises(UserError, match="nothing to train on"):
         READERS["folder"].trained(tmp_path)
+
+
+def flat(root: Path) -> None:
+    """a.jpg and c.jpg with their masks beside them, b.jpg without, and a list of classes."""
+    for name in "abc":
+        picture(root / f"{name}.jpg")
+    mask(root / "a.png", plain(0, 1))
+    mask(root / "c.PNG", plain(1, 0))
+    (root / "classes.txt").write_text("road\ntree\n")
+
+
+def test_pairs_side_by_side(tmp_path: Path) -> None:
+    flat(tmp_path)
+    mask(tmp_path / "d.png", plain(0, 1))
+    assert READERS["masks"].recognises(tmp_path)
+    found = scenes("masks", tmp_path)
+    assert [source.id for source in found.sources] == ["a.jpg", "c.jpg"]
+    assert [source.mask.name for source in found.sources] == ["a.png", "c.PNG"]
+    assert found.problems == ("b.jpg has no mask", "d.png is the mask of no JPEG")
+    assert found.read_mask(found.sources[0]).tolist() == plain(0, 1)
+
+
+def test_pairs_side_by_side_without_a_list_are_pictures_and_it_is_said(tmp_path: Path) -> None:
+    flat(tmp_path)
+    (tmp_path / "classes.txt").unlink()
+    found = scenes("folder", tmp_path)
+    assert len(found.sources) == 5
+    assert found.notes == (
+        "a.png may be a mask, and is taken for a picture: masks are read where there is a classes.txt",
+    )
+    (tmp_path / "a.png").unlink()
+    (tmp_path / "c.PNG").unlink()
+    picture(tmp_path / "a.png")
+    assert scenes("folder", tmp_path).notes == ()
+
+
+@pytest.mark.parametrize("masks", ["gt", "nothing"])
+def test_a_list_of_classes_without_masks_is_asked_for_them(masks: str, tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "a.jpg")
+    if masks == "gt":
+        mask(tmp_path / "gt" / "a.png", plain(0, 1))
+    (tmp_path / "classes.txt").write_text("road\ntree\n")
+    with pytest.raises(
+        UserError, match=r"has no images/ and masks/, nor a PNG beside .*masks/NAME\.png.*--data folder:"
+    ):
+        read_dataset(str(tmp_path), task="segmentation")
+    if masks == "nothing":
+        assert len(scenes("folder", tmp_path).sources) == 1
+
+
+@pytest.mark.parametrize(
+    ("pictures", "masks"),
+    [
+        ("images/a.jpg", "gt/a.png"),
+        ("test/a.png", "test_labels/a_L.png"),
+        ("x/train/a.jpg", "x/train_masks/a_mask.gif"),
+    ],
+)
+def test_masks_in_an_unknown_layout_are_not_taken_for_pictures(
+    pictures: str, masks: str, tmp_path: Path
+) -> None:
+    picture(tmp_path / pictures)
+    mask(tmp_path / masks, plain(0, 1))
+    alone = (tmp_path / pictures).parent
+    with pytest.raises(UserError, match=rf"{masks} looks like the mask of {pictures}.*--data {alone}$"):
+        read_dataset(str(tmp_path), task="segmentation")
+    assert len(read_dataset(str(alone), task="segmentation").sources) == 1
+
+
+@pytest.mark.parametrize("other", ["low/a.png", "labelled/b.png", "gt/b_a.png"])
+def test_folders_of_pictures_side_by_side_are_pictures(other: str, tmp_path: Path) -> None:
+    picture(tmp_path / "high" / "a.png")
+    picture(tmp_path / other)
+    assert len(read_dataset(str(tmp_path), task="segmentation").sources) == 2
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_folder_above_one_that_is_known(name: str, tmp_path: Path) -> None:
+    MAKERS[name](tmp_path / "unpacked")
+    (tmp_path / "readme.txt").write_text("")
+    found = read_dataset(str(tmp_path), task="segmentation")
+    assert isinstance(found, Scenes)
+    same = scenes(name, tmp_path / "unpacked")
+    assert (found.sources, found.classes) == (same.sources, same.classes)
+    assert found.notes[0] == f"'{tmp_path}' is read as {name}:{tmp_path / 'unpacked'}"
+    theirs, ours = READERS[name].trained(tmp_path / "unpacked"), READERS["above"].trained(tmp_path)
+    assert [part and part.sources for part in ours] == [part and part.sources for part in theirs]
+
+
+def test_a_folder_above_several_or_beside_pictures(tmp_path: Path) -> None:
+    make_camvid(tmp_path / "one")
+    picture(tmp_path / "holiday.jpg")
+    with pytest.raises(
+        UserError, match="one/testannot/e.png looks like the mask of one/test/e.png, but .* as a whole"
+    ):
+        read_dataset(str(tmp_path), task="segmentation")
+    (tmp_path / "holiday.jpg").unlink()
+    make_ade20k(tmp_path / "two")
+    with pytest.raises(UserError, match="holds several folders with pictures and masks: one, two; name one"):
+        read_dataset(str(tmp_path), task="segmentation")
+    with pytest.raises(UserError, match="holds no folder with pictures and masks"):
+        READERS["above"].read(str(tmp_path / "one" / "val"), None)
+
+
+def test_endings_of_masks_are_taken_in_any_case_and_jpegs_are_not_masks(tmp_path: Path) -> None:
+    for name in ("a", "b", "c", "d"):
+        picture(tmp_path / "images" / f"{name}.JPG")
+    mask(tmp_path / "masks" / "a.PNG", plain(0, 1))
+    mask(tmp_path / "masks" / "b.TIF", plain(0, 1))
+    picture(tmp_path / "masks" / "c.jpg")
+    (tmp_path / "classes.txt").write_text("road\ntree\n")
+    found = scenes("masks", tmp_path)
+    assert [source.id for source in found.sources] == ["a.JPG", "b.JPG"]
+    assert found.problems == (
+        "c.JPG has no mask but c.jpg: a JPEG does not keep class indices, a PNG does",
+        "d.JPG has no mask",
+    )
+
+
+def own(root: Path, classes: str, *masks: list[list[int]], kind: str = "uint8") -> Scenes:
+    for i, rows in enumerate(masks):
+        picture(root / "images" / f"{i}.jpg")
+        mask(root / "masks" / f"{i}.png", rows, kind)
+    (root / "classes.txt").write_text(classes)
+    return scenes("masks", root)
+
+
+def test_16_bit_masks_may_leave_out_65535(tmp_path: Path) -> None:
+    found = own(tmp_path, "road\ntree\nsky", plain(2, 65_535), plain(2, 255), kind="uint16")
+    assert [set(found.read_mask(scene).ravel()) for scene in found.sources] == [{2, 255}, {2, 255}]
+    assert found.unlabelled == (255, 65_535)
+
+
+def test_in_a_long_list_255_is_a_class(tmp_path: Path) -> None:
+    found = own(tmp_path, "\n".join(f"c{i}" for i in range(256)), plain(2, 255))
+    assert set(found.read_mask(found.sources[0]).ravel()) == {2, 255}
+    assert (found.ignored, found.unlabelled) == (65_535, (65_535,))
+
+
+@pytest.mark.parametrize(("white", "kind"), [(255, "uint8"), (65_535, "uint16")])
+@pytest.mark.parametrize("classes", ["ground\ncrack", "ground\ncrack\nvoid"])
+def test_black_and_white_masks_of_two_classes(classes: str, white: int, kind: str, tmp_path: Path) -> None:
+    found = own(tmp_path, classes, plain(0, white), plain(white, 0), plain(0, 0), kind=kind)
+    masks = [found.read_mask(scene).tolist() for scene in found.sources]
+    assert masks == [plain(0, 1), plain(1, 0), plain(0, 0)]
+    assert found.notes == (
+        f"the masks hold 0 and {white} alone: {white} is read as 'crack', whose value is 1 by classes.txt",
+    )
+
+
+@pytest.mark.parametrize("masks", [(plain(0, 1), plain(0, 255)), (plain(0, 0),), (plain(0, 1),)])
+def test_masks_of_two_classes_by_the_list(masks: tuple[list[list[int]], ...], tmp_path: Path) -> None:
+    found = own(tmp_path, "ground\ncrack", *masks)
+    assert [found.read_mask(s).tolist() for s in found.sources] == list(masks)
+    assert found.notes == ()
+
+
+def test_classes_in_no_mask_are_named_where_255_is_there(tmp_path: Path) -> None:
+    found = own(tmp_path, "road\ntree\nsky", plain(0, 255), plain(2, 255))
+    assert found.notes == (
+        "no pixel of the 2 masks looked at is tree (1 of 3 classes); the value 255, which is there, is not scored",
+    )
+    assert own(tmp_path / "more", "road\ntree\nsky", plain(0, 2)).notes == ()
+    assert found.without_labels().notes == ()
 
 
 def test_a_table_of_labels_is_refused(tmp_path: Path) -> None:

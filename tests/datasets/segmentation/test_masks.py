@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mpq.datasets.segmentation.base import Scene, Scenes, read_values
+from mpq.datasets.segmentation.base import Scene, Scenes
+from mpq.datasets.segmentation.mask_files import LOOKED_AT, read_values, values_in
 from mpq.samples import SampleError
 
 VALUES = np.array([[0, 1, 2], [2, 3, 3]], np.uint8)
@@ -54,6 +57,89 @@ def test_values_come_as_they_are_stored(make, name: str, tmp_path: Path) -> None
 def test_a_mask_of_two_values(tmp_path: Path) -> None:
     one = scene(tmp_path, Image.fromarray(VALUES > 1))
     assert of(one).read_mask(one).tolist() == [[0, 0, 1], [1, 1, 1]]
+
+
+def grey_png(values: np.ndarray, bits: int) -> bytes:
+    """As the PNG specification packs few bits: each row from the left, highest bits first, padded to a byte."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    height, width = values.shape
+    head = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    rows = b"".join(b"\0" + row for row in packed(values, bits))
+    parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+def grey_tiff(values: np.ndarray, bits: int) -> bytes:
+    """One strip, black is 0."""
+    height, width = values.shape
+    strip = b"".join(packed(values, bits))
+    tags = [
+        (256, width),
+        (257, height),
+        (258, bits),
+        (259, 1),
+        (262, 1),
+        (273, 8),
+        (277, 1),
+        (278, height),
+        (279, len(strip)),
+    ]
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    head = struct.pack("<2sHI", b"II", 42, 8 + len(strip))
+    return head + strip + struct.pack("<H", len(tags)) + directory + struct.pack("<I", 0)
+
+
+def packed(values: np.ndarray, bits: int) -> list[bytes]:
+    planes = (values[..., None] >> np.arange(bits)[::-1]) & 1
+    return [row.tobytes() for row in np.packbits(planes.reshape(len(values), -1).astype(np.uint8), axis=1)]
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("make", [grey_png, grey_tiff])
+def test_grey_of_few_bits_is_not_spread_over_a_byte(make, bits: int, tmp_path: Path) -> None:
+    values = np.arange(15).reshape(3, 5) % 2**bits
+    (tmp_path / "m.png").write_bytes(make(values, bits))
+    read = read_values(tmp_path / "m.png")
+    assert (read.dtype, read.tolist()) == (np.uint8, values.tolist())
+
+
+@pytest.mark.parametrize("highest", [1, 11, 100, 254, 255, 256, 4095, 65_535])
+@pytest.mark.parametrize("magic", [b"P2", b"P5"])
+def test_a_pgm_of_a_range_of_its_own_is_not_spread_over_all(
+    magic: bytes, highest: int, tmp_path: Path
+) -> None:
+    values = np.unique(np.linspace(0, highest, 300).astype(int))[None]
+    if magic == b"P2":
+        pixels = b" ".join(b"%d" % v for v in values[0])
+    else:
+        pixels = values.astype("u1" if highest < 256 else ">u2").tobytes()
+    header = b"%s # by hand\n%d 1\n# 11 12 13\n%d\n" % (magic, values.size, highest)
+    (tmp_path / "m.pgm").write_bytes(header + pixels)
+    assert read_values(tmp_path / "m.pgm").tolist() == values.tolist()
+
+
+def test_numbers_of_32_bits_are_what_they_are(tmp_path: Path) -> None:
+    one = scene(tmp_path, Image.fromarray(VALUES.astype(np.int32)), "m.tif")
+    assert of(one).read_mask(one).tolist() == [[0, 1, 2], [2, 255, 255]]
+    one = scene(tmp_path, Image.fromarray(VALUES.astype(np.int32) - 1), "m.tif")
+    with pytest.raises(SampleError, match="pixels of mode 'I'"):
+        of(one).read_mask(one)
+
+
+def test_masks_are_looked_through_until_all_is_known(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i}.png" for i in range(4 * LOOKED_AT)]
+    for i, path in enumerate(paths):
+        Image.fromarray(VALUES + (i == 4)).save(path)
+    assert values_in(paths, frozenset([9])) == ({0, 1, 2, 3, 4}, LOOKED_AT)
+    assert values_in(paths, frozenset([4])) == ({0, 1, 2, 3, 4}, 2)
+    paths[0].write_bytes(b"no picture")
+    assert values_in(paths[:1], frozenset([9])) == (frozenset(), 0)
+    assert values_in([], frozenset([9])) == (frozenset(), 0)
 
 
 def test_more_classes_than_bytes_count(tmp_path: Path) -> None:

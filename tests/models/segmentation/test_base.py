@@ -122,6 +122,34 @@ def test_a_data_sets_own_classes_are_the_identity(names: tuple[str, ...]) -> Non
     assert matching(names, names).tolist() == list(range(len(names)))
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("tree", "vegetation", "road"), ("Car", "car", "road"), ("sidewalk", "pavement"), ("plant", "pottedplant"),
+        ("c++", "c", "d"), ("🌳", "🚗"), ("背景", "道路"), ("same", "same"),
+    ],
+)  # fmt: skip
+def test_equal_lists_are_the_identity_and_none_of_two_alike_names_is_the_other(
+    names: tuple[str, ...],
+) -> None:
+    here = list(range(len(names)))
+    assert matching(names, names).tolist() == here
+    if len(set(names)) == len(names):
+        assert matching(names, ("sky", *names)).tolist() == [i + 1 for i in here]
+        assert matching(names, names[::-1]).tolist() == here[::-1]
+
+
+def test_a_closer_name_goes_before_a_synonym() -> None:
+    assert matching(["tree", "road"], ["vegetation", "tree", "road"]).tolist() == [1, 2]
+    assert matching(["Tree", "road"], ["vegetation", "tree", "road"]).tolist() == [1, 2]
+    assert matching(["minibike", "road"], ["motorbike", "motorcycle", "road"]).tolist() == [NONE, 2]
+    assert matching(["CAR", "road"], ["Car", "car", "road"]).tolist() == [NONE, 2]
+
+
+def test_signs_alone_say_nothing() -> None:
+    assert matching(["🌳", "road"], ["road", "🚗"]).tolist() == [NONE, 0]
+
+
 def test_torchvisions_categories_are_pascals() -> None:
     from torchvision.models.segmentation import FCN_ResNet50_Weights
 
