@@ -15,7 +15,9 @@ def glossary_section(groups: Sequence[Group]) -> Section:
     said: dict[str, tuple[str, str]] = {}
     for group in groups:
         rate = group.rate
-        said.setdefault(rate.title, (f"{rate.summary} of the originals, all of the bitstreams' bits", "lower"))
+        said.setdefault(
+            rate.title, (f"{rate.summary} of the originals, all of the bitstreams' bits", "lower")
+        )
         for score in group.scores:
             better = "lower" if score.lower_is_better else "higher"
             said.setdefault(score.heading or score.title, (score.summary, better))
@@ -32,5 +34,7 @@ def glossary_section(groups: Sequence[Group]) -> Section:
         Column("what", "what it is", right=False),
         Column("better", "better", right=False),
     ]
-    answer = "Of each setting: what it costs, what the model still gets right, and how alike it left the samples."
+    answer = (
+        "Of each setting: what it costs, what the model still gets right, and how alike it left the samples."
+    )
     return Section("What the columns are", answer, Table(columns, rows))

@@ -13,9 +13,22 @@ from mpq.registry import tasks
 from mpq.roundtrip import Roundtrip
 from mpq.summary import Group, Point
 from mpq.tasks.base import Score
-from mpq.wording import amount, coloured, decibels, interval, percent, rate, signed, title, unit
+from mpq.wording import (
+    amount,
+    coloured,
+    counted,
+    decibels,
+    decimals,
+    interval,
+    one_sided,
+    percent,
+    rate,
+    signed,
+    title,
+    unit,
+)
 from reports.content import Column, Curve, Section, Series, Table
-from reports.stats import Estimate
+from reports.stats import LEVEL, Estimate
 
 FEW = 8
 """Samples below which drawing them says little."""
@@ -23,13 +36,16 @@ FEW = 8
 SMALL = 200
 """Answers below which a report says that one weighs much."""
 
+TELLING = 1.0
+"""How wide the interval of the share that is kept may be: a wider one says nothing."""
+
 
 def section(group: Group, *, max_drop: float = 1.0, max_failures: float = 0.01) -> Section:
     """A group's part of the report. max_drop: in what the score is shown in, points or dB."""
     recommendations = recommend(group, max_drop, max_failures)
     return Section(
         title=title(group),
-        answer=_answer(group, recommendations, max_drop),
+        answer=_answer(group, recommendations, max_drop, max_failures),
         table=_table(group, max_failures),
         curve=_curve(group, group.score, max_failures),
         figures=[
@@ -46,20 +62,37 @@ def section(group: Group, *, max_drop: float = 1.0, max_failures: float = 0.01) 
 def recommendation_section(group: Group, max_drop: float, max_failures: float = 0.01) -> Section:
     """``mpq recommend``: one line a codec."""
     recommendations = recommend(group, max_drop, max_failures)
-    allowed, per = amount(group.score, max_drop), group.rate.title
-    rows = []
+    allowed, per, key = amount(group.score, max_drop), group.rate.title, group.rate.key
+    rows, data = [], []
     for r in recommendations:
-        row = {"codec": r.codec, "setting": f"none loses at most {allowed}"}
-        if r.point is not None and r.confidence is not None:
+        codec, change = escape(r.codec), None
+        if r.point is None:
+            row = {"codec": codec, "setting": _nothing(group, r.codec, allowed, max_failures)}
+        else:
             change = r.point.changes[group.score.key].difference
-            row |= {
-                "setting": r.point.setting,
+            row = {
+                "codec": codec,
+                "setting": escape(r.point.setting),
                 "rate": rate(r.point.rate.value),
                 "change": signed(change, group.score.scale),
-                "confidence": f"{100 * r.confidence:.0f} %",
+                "confidence": "—" if r.confidence is None else f"{100 * r.confidence:.0f} %",
             }
-        row["sure"] = f"{r.sure.setting} ({rate(r.sure.rate.value)} {per})" if r.sure else "—"
+        row["sure"] = f"{escape(r.sure.setting)} ({rate(r.sure.rate.value)} {per})" if r.sure else "—"
         rows.append(row)
+        data.append(
+            {
+                **head(group),
+                "score": group.score.key,
+                "codec": r.codec,
+                "setting": r.point.setting if r.point else None,
+                key: r.point.rate.value if r.point else None,
+                "change": asdict(change) if change else {"value": None, "low": None, "high": None},
+                "confidence": r.confidence,
+                "setting_95": r.sure.setting if r.sure else None,
+                f"{key}_95": r.sure.rate.value if r.sure else None,
+                "why_not": None if r.point else row["setting"],
+            }
+        )
     columns = [
         Column("codec", "codec", right=False),
         Column("setting", "cheapest setting", right=False),
@@ -67,18 +100,6 @@ def recommendation_section(group: Group, max_drop: float, max_failures: float = 
         Column("change", f"{group.score.title} change, {unit(group.score)} (95 %)"),
         Column("confidence", "confidence"),
         Column("sure", "cheapest at 95 % confidence", 1, right=False),
-    ]
-    key = group.rate.key
-    data: list[dict[str, Any]] = [
-        {
-            "codec": r.codec,
-            "setting": r.point.setting if r.point else None,
-            key: r.point.rate.value if r.point else None,
-            "confidence": r.confidence,
-            "setting_95": r.sure.setting if r.sure else None,
-            f"{key}_95": r.sure.rate.value if r.sure else None,
-        }
-        for r in recommendations
     ]
     notes = [
         f"Cheapest: the lowest rate whose measured loss is at most {allowed}. Confidence: that the true "
@@ -90,11 +111,28 @@ def recommendation_section(group: Group, max_drop: float, max_failures: float = 
     ]
     return Section(
         title(group),
-        _answer(group, recommendations, max_drop),
+        _answer(group, recommendations, max_drop, max_failures),
         Table(columns, rows),
-        notes=notes,
+        notes=notes + _failures(group, max_failures),
         data=data,
     )
+
+
+def _nothing(group: Group, codec: str, allowed: str, max_failures: float) -> str:
+    """Why nothing is recommended of a codec."""
+    if _comparable(group, codec, max_failures):
+        return f"none loses at most {allowed}"
+    ran = [p for p in group.ladder(codec) if not p.too_many_failures(max_failures)]
+    if not ran:
+        return "failed"
+    scored = group.score.lossy and any(p.scored for p in ran)
+    return "nothing to compare with" if scored else "not scored"
+
+
+def _comparable(group: Group, codec: str, max_failures: float) -> bool:
+    """Whether any of a codec's settings has a score that can be held against the originals'."""
+    ran = (p for p in group.ladder(codec) if not p.too_many_failures(max_failures))
+    return any(group.score.key in p.changes for p in ran)
 
 
 def roundtrip_section(result: Roundtrip) -> Section:
@@ -131,7 +169,7 @@ def _similarity(name: str, value: float | None) -> str:
     return ("∞ dB: equal" if math.isinf(value) else f"{value:.2f} dB") if name == "psnr" else f"{value:.4f}"
 
 
-def _answer(group: Group, recommendations: list[Recommendation], max_drop: float) -> str:
+def _answer(group: Group, recommendations: list[Recommendation], max_drop: float, max_failures: float) -> str:
     score = group.score
     name, allowed = score.title, amount(score, max_drop)
     best = cheapest(recommendations)
@@ -141,27 +179,46 @@ def _answer(group: Group, recommendations: list[Recommendation], max_drop: float
         return f"Nothing could be scored: all that is known is {name}."
     if not recommendations:
         return "Only the baseline has been measured."
+    if not any(_comparable(group, codec, max_failures) for codec in group.codecs):
+        return f"No codec's {name} is known, so nothing can be compared with the original's."
     if best is None or best.point is None:
         return f"No setting stays within {allowed} of the original's {name}."
-    point, confidence, kept = best.point, best.confidence or 0.0, best.point.kept
+    point, kept = best.point, best.point.kept
     where = f"{point.spec} at {rate(point.rate.value)} {group.rate.title}"
-    smaller = f"{point.saving:.1f} times smaller than the stored files"
-    sure = f"that it does so beyond these samples is {100 * confidence:.0f} % sure."
+    size = _beside_stored(point.saving)
+    sure = (
+        "one sample says nothing of others."
+        if best.confidence is None
+        else f"that it does so beyond these samples is {100 * best.confidence:.0f} % sure."
+    )
     if score.unit != "share" or score.lower_is_better:
         change = point.changes[score.key].difference
         verb = "raises" if change.value > 0 else "lowers" if change.value < 0 else "does not change"
-        by = "" if change.value == 0 else f" by {amount(score, abs(score.scale * change.value), 1)}"
+        digits = max(1, decimals(change, score.scale))
+        by = "" if change.value == 0 else f" by {amount(score, abs(score.scale * change.value), digits)}"
         return (
-            f"{where} {verb} {name}{by} ({interval(change, score.scale)}), {smaller}. It is the "
+            f"{where} {verb} {name}{by} ({interval(change, score.scale)}){size}. It is the "
             f"cheapest setting that loses at most {allowed}; {sure}"
         )
-    if kept is None or kept.low is None or kept.high is None:
+    if kept is None:
         return f"The {name} of the originals is 0: there is none to keep."
-    return (
-        f"{where} keeps {100 * kept.value:.1f} % of {name} "
-        f"(95 % interval {100 * kept.low:.1f}–{100 * kept.high:.1f} %), {smaller}. It is the cheapest "
-        f"setting that loses at most {allowed}; {sure}"
-    )
+    chosen = f"It is the cheapest setting that loses at most {allowed}"
+    if kept.low is None or kept.high is None or kept.high - kept.low > TELLING:
+        few = f"{counted(point.scored, 'sample')} {'is' if point.scored == 1 else 'are'} too few"
+        return f"{few} to tell how much of {name} {where} keeps{size}. {chosen}; {sure}"
+    digits = max(1, decimals(kept, 100))
+    ends = f"{100 * kept.low:.{digits}f}–{100 * kept.high:.{digits}f} %"
+    return f"{where} keeps {100 * kept.value:.{digits}f} % of {name} (95 % interval {ends}){size}. {chosen}; {sure}"
+
+
+def _beside_stored(saving: float | None) -> str:
+    """How large bitstreams are, as the end of a sentence."""
+    if saving is None or not math.isfinite(saving) or saving <= 0:
+        return ""
+    if 0.95 <= saving <= 1.05:
+        return ", as large as the stored files"
+    times = f"{saving:.1f} times smaller" if saving > 1 else f"{1 / saving:.1f} times larger"
+    return f", {times} than the stored files"
 
 
 def _table(group: Group, max_failures: float) -> Table:
@@ -189,7 +246,7 @@ def _table(group: Group, max_failures: float) -> Table:
 
 
 def _row(group: Group, point: Point, formats: dict[str, str], max_failures: float) -> dict[str, str]:
-    row = {"codec": point.codec, "spec": point.spec if not point.is_baseline else "none (as stored)"}
+    row = {"codec": point.codec, "spec": "none (as stored)" if point.is_baseline else escape(point.spec)}
     if point.too_many_failures(max_failures) or not point.samples:
         tried = point.failed + point.samples
         return row | {
@@ -265,42 +322,64 @@ def _notes(group: Group, max_failures: float) -> list[str]:
     scored = max(point.scored for point in group.points)
     trials = max((point.trials or 0) for point in group.points) or scored
     if 0 < trials < SMALL and group.score.unit == "share":
-        many = (
-            f"{scored} samples" if group.samples == scored else f"{scored} scored of {group.samples} samples"
-        )
+        many = counted(scored, "sample")
+        if group.samples != scored:
+            many = f"{scored} scored of {counted(group.samples, 'sample')}"
         if group.score.counts:
-            many = f"{trials} {task.noun}s in {many}"
+            many = f"{counted(trials, task.noun)} in {many}"
         notes.append(
             f"{many}: one {task.noun} weighs {100 / trials:.1f} points. Read the intervals, not the order."
         )
     if group.score.counts and 0 < scored < FEW:
         notes.append(
-            f"Intervals draw samples, and {scored} say little: cut long recordings into {FEW} utterances or more."
+            f"Intervals draw samples, and {scored} say{'s' * (scored == 1)} little: cut long recordings into {FEW} "
+            "utterances or more."
         )
     mark = "p: McNemar's exact test. " if group.score.binary and not group.score.fidelity else ""
+    shown = [point for point in group.points if not point.too_many_failures(max_failures)]
+    if mark and any(_at_odds(group, point) for point in shown):
+        mark += "Colour follows the interval, so with few samples it and p can differ. "
     notes.append(
         f"{group.rate.title}: {group.rate.summary} of the originals, all of the bitstreams' bits. Change: "
         f"{unit(group.score)} against 'none', paired by sample. {mark}Intervals: bootstrap over samples."
     )
+    return notes + _failures(group, max_failures)
+
+
+def _at_odds(group: Group, point: Point) -> bool:
+    """Whether only one of a change's interval and its p says that there is a change."""
+    change = point.changes.get(group.score.key)
+    if change is None or change.p is None:
+        return False
+    return one_sided(change.difference) != (change.p < 1 - LEVEL)
+
+
+def _failures(group: Group, max_failures: float) -> list[str]:
+    """What failed, and why."""
+    notes = []
     for point in group.points:
         if point.failed:
             verdict = (
                 "so it has no score" if point.too_many_failures(max_failures) else "left out of its score"
             )
-            notes.append(f"{point.spec}: {point.failed} samples failed ({point.error}), {verdict}.")
+            notes.append(
+                f"{point.spec}: {counted(point.failed, 'sample')} failed ({point.error}), {verdict}."
+            )
     if unreadable := max(point.unreadable for point in group.points):
-        notes.append(f"{unreadable} of {group.samples} samples could not be read and are in no score.")
+        notes.append(
+            f"{unreadable} of {counted(group.samples, 'sample')} could not be read and "
+            f"{'is' if unreadable == 1 else 'are'} in no score."
+        )
     return notes
 
 
+def head(group: Group) -> dict[str, Any]:
+    """What its figures are of, in JSON and CSV."""
+    keys = ("task", "view", "dataset", "model", "weights_sha256")
+    return {key: getattr(group, key) for key in keys}
+
+
 def _data(group: Group, point: Point, max_failures: float) -> dict[str, Any]:
-    head = {
-        "task": group.task,
-        "view": group.view,
-        "dataset": group.dataset,
-        "model": group.model,
-        "weights_sha256": group.weights_sha256,
-    }
     body = {f.name: getattr(point, f.name) for f in fields(point) if f.name not in ("draws", "each")}
     body = {key: asdict(value) if isinstance(value, Estimate) else value for key, value in body.items()}
     for key in ("scores", "changes", "similarity"):
@@ -313,4 +392,4 @@ def _data(group: Group, point: Point, max_failures: float) -> dict[str, Any]:
     failed = point.too_many_failures(max_failures)
     if failed:  # what is left of such a cell is no score
         body |= {"scores": {}, "changes": {}, "confidence": {}, "kept": None, "parts": {}}
-    return head | body | {"cell_failed": failed}
+    return head(group) | body | {"cell_failed": failed}

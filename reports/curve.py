@@ -8,6 +8,7 @@ import math
 from rich.text import Text
 
 from reports.content import Curve
+from reports.words import one_line
 
 MARKS = "●■▲◆▼★"
 COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "red")
@@ -19,8 +20,8 @@ def draw(curve: Curve, width: int, height: int = 14) -> Text:
     points = [p for series in curve.series for p in series.points]
     if not points:
         return Text()
-    margin = 7
-    canvas = _Canvas(max(20, width - margin - 2), max(4, height), points, curve.level)
+    margin, x_title = 7, one_line(curve.x_title)
+    canvas = _Canvas(max(20, width - margin - 1 - len(x_title)), max(4, height), points, curve.level)
     if curve.level is not None:
         canvas.dashes(curve.level)
     for index, series in enumerate(curve.series):
@@ -29,7 +30,7 @@ def draw(curve: Curve, width: int, height: int = 14) -> Text:
         for x, y in series.points:
             canvas.mark(x, y, MARKS[index % len(MARKS)], COLOURS[index % len(COLOURS)])
     text = Text()
-    text.append(f"{curve.y_title}\n", style="dim")
+    text.append(f"{one_line(curve.y_title)}\n", style="dim")
     labels = canvas.y_labels()
     for row in range(canvas.height):
         text.append(f"{labels.get(row, ''):>{margin - 2}} ", style="dim")
@@ -38,12 +39,14 @@ def draw(curve: Curve, width: int, height: int = 14) -> Text:
         text.append("\n")
     ticks, names = canvas.x_axis()
     text.append(" " * (margin - 1) + "└" + ticks + "\n", style="dim")
-    text.append(" " * margin + names + f" {curve.x_title}\n", style="dim")
+    text.append(" " * margin + names + f" {x_title}\n", style="dim")
     text.append(" " * margin)
     for index, series in enumerate(curve.series):
-        text.append(f"{MARKS[index % len(MARKS)]} {series.name}  ", style=COLOURS[index % len(COLOURS)])
+        text.append(
+            f"{MARKS[index % len(MARKS)]} {one_line(series.name)}  ", style=COLOURS[index % len(COLOURS)]
+        )
     if curve.level is not None:
-        text.append(f"╌ {curve.level_title}", style="dim")
+        text.append(f"╌ {one_line(curve.level_title)}", style="dim")
     return text
 
 
@@ -116,17 +119,19 @@ class _Canvas:
         return {self._dot(self.x0, value)[1] // 4: f"{value:g}" for value in values}
 
     def x_axis(self) -> tuple[str, str]:
-        ticks, names = ["─"] * self.width, [" "] * (self.width + 6)
+        """The axis, and the names of its ticks, which are no wider than it."""
+        ticks, names = ["─"] * self.width, [" "] * self.width
         free = 0
         for power in range(math.floor(self.x0) - 1, math.ceil(self.x1) + 1):
             for digit in (1, 2, 5):
                 value = digit * 10.0**power
                 column = self._dot(math.log10(value), self.y0)[0] // 2
                 name = f"{value:g}"
-                if 0 <= column < self.width and column >= free:
+                start = min(column, self.width - len(name))
+                if 0 <= column < self.width and start >= free:
                     ticks[column] = "┴"
-                    names[column : column + len(name)] = name
-                    free = column + len(name) + 1
+                    names[start : start + len(name)] = name
+                    free = start + len(name) + 1
         if free == 0:  # no round value in sight: name the ends
             left, right = f"{10**self.x0:.3g}", f"{10**self.x1:.3g}"
             ticks[0] = ticks[-1] = "┴"

@@ -1,4 +1,4 @@
-"""The same tables as text for other programs: Markdown, LaTeX, CSV, JSON."""
+"""The same tables as text for other programs: Markdown, CSV, JSON, and a terminal's as SVG."""
 
 from __future__ import annotations
 
@@ -10,74 +10,41 @@ import re
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from reports import terminal
+from reports.cells import plain
 from reports.content import ASIDE, Section
+from reports.words import one_line
 
 
 def markdown(sections: list[Section]) -> str:
+    """A heading, the answer, the table and the notes of each section."""
     parts = []
     for section in sections:
         columns = [c for c in section.table.columns if c.rank < ASIDE]
-        lines = ["| " + " | ".join(c.title for c in columns) + " |"]
-        lines.append("| " + " | ".join("--:" if c.right else ":--" for c in columns) + " |")
-        for row in section.table.rows:
-            cells = (
-                Text.from_markup(row.get(c.key, ""), emoji=False).plain.replace("|", "\\|") for c in columns
-            )
-            lines.append("| " + " | ".join(cells) + " |")
-        parts.append(f"### {section.title}\n\n{section.answer}\n\n" + "\n".join(lines) + "\n")
+        table = [_cells([_markdown(c.title) for c in columns])]
+        table.append(_cells(["--:" if c.right else ":--" for c in columns]))
+        table += [
+            _cells([_markdown(plain(row.get(c.key, ""))) for c in columns]) for row in section.table.rows
+        ]
+        notes = [f"- {_markdown(note)}" for note in section.notes]
+        blocks = [
+            f"### {_markdown(section.title)}",
+            _markdown(section.answer),
+            "\n".join(table),
+            "\n".join(notes),
+        ]
+        parts.append("\n\n".join(filter(None, blocks)) + "\n")
     return "\n".join(parts)
 
 
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    **{c: f"\\{c}" for c in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "−": "$-$",
-    "–": "--",
-    "—": "---",
-    "…": r"\,\ldots\,",
-    "×": r"$\times$",
-    "·": r"$\cdot$",
-    "∞": r"$\infty$",
-    "²": "$^2$",
-    "Σ": r"$\Sigma$",
-    "≤": r"$\le$",
-    "<": "$<$",
-    ">": "$>$",
-}
+def _cells(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
-def to_latex(sections: list[Section]) -> str:
-    """A table environment a section, for a document with ``\\usepackage{booktabs}``."""
-    return "\n".join(_latex_table(section) for section in sections)
-
-
-def _latex_table(section: Section) -> str:
-    columns = [c for c in section.table.columns if c.rank < ASIDE]
-    group = section.table.group
-    lines = [
-        r"\begin{table}",
-        r"\centering",
-        f"\\caption{{{_latex(section.title)}. {_latex(section.answer)}}}",
-    ]
-    lines.append(f"\\begin{{tabular}}{{{''.join('r' if c.right else 'l' for c in columns)}}}")
-    lines += [r"\toprule", " & ".join(_latex(c.title) for c in columns) + r" \\", r"\midrule"]
-    before: str | None = None
-    for row in section.table.rows:
-        if group and before not in (None, row.get(group)):
-            lines.append(r"\addlinespace")
-        before = row.get(group) if group else None
-        cells = (Text.from_markup(row.get(c.key, ""), emoji=False).plain for c in columns)
-        lines.append(" & ".join(_latex(cell) for cell in cells) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
-
-
-def _latex(text: str) -> str:
-    return "".join(_LATEX.get(c, c) for c in " ".join(text.split()))
+def _markdown(text: str) -> str:
+    """Anybody's text as Markdown that shows it: of what has a meaning there, nothing is taken for it."""
+    return re.sub(r"[\\`*_\[<|]|&(?=#?\w+;)", r"\\\g<0>", one_line(text))
 
 
 def to_svg(sections: list[Section], width: int = 100) -> str:

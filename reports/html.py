@@ -17,6 +17,7 @@ from pathlib import Path
 from rich.text import Text
 
 from reports import files
+from reports.cells import plain, styled
 from reports.content import (
     ASIDE,
     Clip,
@@ -146,7 +147,7 @@ def _kind(table: Table, column: Column) -> str:
     """Figures stand at the right; words stay in one line unless some of them are too many for it."""
     if column.right:
         return ' class="right"'
-    longest = max(Text.from_markup(row.get(column.key, "")).cell_len for row in table.rows)
+    longest = max(styled(row.get(column.key, "")).cell_len for row in table.rows)
     return ' class="long"' if longest > LINE else ""
 
 
@@ -157,20 +158,20 @@ def _room(table: Table, column: Column) -> int:
     """Letters of the widest interval in a column of figures, so that the figures before them stand in line."""
     if not column.right:
         return 0
-    found = (_INTERVAL.search(Text.from_markup(row.get(column.key, "")).plain) for row in table.rows)
+    found = (_INTERVAL.search(plain(row.get(column.key, ""))) for row in table.rows)
     return max((len(match[0]) - 1 for match in found if match), default=0)
 
 
 def _cell(markup: str, room: int) -> str:
     """A cell's markup as HTML. An interval after a figure is set apart, ``room`` letters wide."""
-    text = Text.from_markup(markup, emoji=False)
-    plain = text.plain
-    interval = _INTERVAL.search(plain) if room else None
-    figure = interval.start() if interval else len(plain)
+    text = styled(markup)
+    whole = text.plain
+    interval = _INTERVAL.search(whole) if room else None
+    figure = interval.start() if interval else len(whole)
     content = _marked(text, 0, figure)
     if interval:
-        content += f' <span class="interval" style="min-width:{0.92 * room:.1f}ch">{_marked(text, figure + 1, len(plain))}</span>'
-    elif room and plain:
+        content += f' <span class="interval" style="min-width:{0.92 * room:.1f}ch">{_marked(text, figure + 1, len(whole))}</span>'
+    elif room and whole:
         content += f' <span class="interval" style="min-width:{0.92 * room:.1f}ch"></span>'
     return content
 

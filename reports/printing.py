@@ -26,7 +26,7 @@ def form_of(json: bool, csv: bool, markdown: bool, latex: bool) -> str | None:
 
 
 def show(sections: list[Any], form: str | None = None) -> None:
-    from reports import export, terminal
+    from reports import export, latex, terminal
 
     try:
         if form is not None:
@@ -34,7 +34,7 @@ def show(sections: list[Any], form: str | None = None) -> None:
                 "json": export.to_json,
                 "csv": export.to_csv,
                 "markdown": export.markdown,
-                "latex": export.to_latex,
+                "latex": latex.to_latex,
             }
             print(forms[form](sections).rstrip("\n"))
         else:

@@ -7,15 +7,17 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from reports.cells import styled
 from reports.content import Column, Section, Table
 from reports.curve import draw
+from reports.words import one_line
 
 
 def show(section: Section, console: Console) -> None:
     """The answer first, then the table, the curve and the notes."""
     console.print()
-    console.print(Text(section.title, style="bold"))
-    console.print(Text(section.answer))
+    console.print(Text(one_line(section.title), style="bold"))
+    console.print(Text(one_line(section.answer)))
     console.print()
     console.print(table(section.table, console.width))
     if section.curve is not None:
@@ -24,7 +26,7 @@ def show(section: Section, console: Console) -> None:
     if section.notes:
         console.print()
     for note in section.notes:
-        console.print(Text(note, style="dim"))
+        console.print(Text(one_line(note), style="dim"))
 
 
 WORDS = 24
@@ -43,8 +45,8 @@ def fitting(content: Table, width: int) -> list[Column]:
 
 
 def _room(content: Table, column: Column) -> int:
-    cells = [Text.from_markup(row.get(column.key, ""), emoji=False).cell_len for row in content.rows]
-    widest = max([len(column.title), *cells])
+    cells = [styled(row.get(column.key, "")).cell_len for row in content.rows]
+    widest = max([Text(one_line(column.title)).cell_len, *cells])
     return 2 + (widest if column.right else min(widest, WORDS))
 
 
@@ -58,7 +60,7 @@ def table(content: Table, width: int = 10_000) -> RichTable:
     for column in columns:
         # Words may wrap; a figure that is cut must show it.
         rich.add_column(
-            column.title,
+            Text(one_line(column.title)),
             justify="right" if column.right else "left",
             no_wrap=column.right,
             overflow="ellipsis" if column.right else "fold",
@@ -69,5 +71,5 @@ def table(content: Table, width: int = 10_000) -> RichTable:
         if previous is not None and band != previous:
             rich.add_section()
         previous = band
-        rich.add_row(*(Text.from_markup(row.get(c.key, ""), emoji=False) for c in columns))
+        rich.add_row(*(styled(row.get(c.key, "")) for c in columns))
     return rich

@@ -91,6 +91,10 @@ def test_recommend_names_a_setting_or_says_that_there_is_none(mpq: Callable, run
     shown = mpq("recommend", run, "--max-drop", 100)
     assert shown.status == 0
     assert "quality=5" in shown.out
+    (row,) = csv.DictReader(io.StringIO(mpq("recommend", run, "--max-drop", 100, "--csv").out))
+    (point,) = json.loads(mpq("recommend", run, "--max-drop", 100, "--json").out)[0]["points"]
+    assert row["dataset"] == point["dataset"] == "embedded" and row["model"] == "efficientnet-lite0"
+    assert float(row["change.low"]) == pytest.approx(point["change"]["low"])
 
 
 def test_roundtrip_writes_both_files(mpq: Callable, photographs: list[Path], tmp_path: Path) -> None:
@@ -251,6 +255,20 @@ def test_control_characters_in_names_do_not_reach_the_terminal(
     assert "bad\\x1b[31m .jpg: not a picture" in shown.err
 
 
+@pytest.mark.parametrize("form", [(), ("--markdown",), ("--latex",)])
+def test_control_characters_in_a_folders_name_do_not_either(
+    mpq: Callable, tmp_path: Path, photographs, form: tuple[str, ...]
+) -> None:
+    data = tmp_path / "holiday\x1b[31m\x9b2J"
+    data.mkdir()
+    (data / "good.jpg").write_bytes(photographs[0].read_bytes())
+    shown = mpq(
+        "sweep", "--data", data, "--codec", "jpeg:quality=5", "--workers", 1, "--out", tmp_path / "run", *form
+    )
+    assert shown.status == 0 and "x1b" in shown.out
+    assert all(c.isprintable() or c == "\n" for c in shown.out)
+
+
 def test_a_cell_with_too_many_failures_has_no_score_and_status_3(
     mpq: Callable, good_and_wide: Path, tmp_path: Path
 ) -> None:
@@ -259,7 +277,7 @@ def test_a_cell_with_too_many_failures_has_no_score_and_status_3(
     shown = mpq(*arguments)
     assert shown.status == 3
     assert "failed: 1 of 2" in shown.out
-    assert "webp:quality=5: 1 samples failed" in " ".join(shown.out.split())
+    assert "webp:quality=5: 1 sample failed" in " ".join(shown.out.split())
     assert mpq(*arguments, "--max-failures", 0.5).status == 0
 
 

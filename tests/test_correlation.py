@@ -319,6 +319,18 @@ def test_what_one_has_more_than_itself_is_nothing_and_than_noise_is_something() 
     assert single is not None and single.less(single).low is None
 
 
+def test_a_difference_that_hangs_on_no_sample_is_not_certain() -> None:
+    lost = (np.arange(20) < 2).astype(float)
+    told = np.where(lost == 1, 10.0, 30.0) + np.arange(20) / 100
+    right, wrong = auroc(told, lost), auroc(-told, lost)
+    assert right is not None and wrong is not None and (right.value, wrong.value) == (1.0, 0.0)
+    less = wrong.less(right)
+    # Newcombe's: as far as the two values' own intervals reach together.
+    low, high = right.estimate.low, wrong.estimate.high
+    assert low is not None and high is not None and less.high is not None
+    assert less.value == -1.0 and less.high == pytest.approx(-1 + math.hypot(1 - low, high))
+
+
 # what must not change them
 
 values = st.lists(st.integers(-20, 20), min_size=6, max_size=25)
@@ -443,7 +455,7 @@ def test_infinite_psnr_is_most_alike_within_and_in_no_mean() -> None:
     cells.append(_cell("webp", 1, RIGHT, psnr=math.inf))
     over, within, _ = correlation_sections(cells)
     assert _by(over, predictor="psnr")["points"] == 3
-    assert any("PSNR at 1 points" in note for note in over.notes)
+    assert any("PSNR at 1 point." in note for note in over.notes)
     assert _by(within, predictor="psnr")["mean"]["value"] == pytest.approx(1)
 
 
@@ -598,6 +610,21 @@ def test_tables_fit_a_narrow_terminal_and_lose_no_measure() -> None:
         assert "…" not in next((line for line in lines if "similarity" in line or "setting" in line), "…")
         for title in ("PSNR", "LPIPS", "log rate"):
             assert any(title in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["run [final]", "[/b]", "[red]"])
+def test_a_settings_name_is_shown_as_it_is_and_stays_in_the_data(name: str) -> None:
+    cells = [
+        (identity, table.set_column(table.schema.get_field_index("setting"), "setting", [[f"{name}{i}"] * N]))
+        for i, (identity, table) in enumerate(_ladder())
+    ]
+    sections = correlation_sections([cells[0], *cells[1:]])
+    each = sections[-1]
+    assert f"at jpeg:{name}1: 9 of 20." in each.answer
+    assert each.data[0]["setting"].startswith(name)
+    file = io.StringIO()
+    terminal.show(each, Console(file=file, width=120))
+    assert f"jpeg:{name}1 " in file.getvalue()
 
 
 def test_words_for_figures() -> None:

@@ -179,6 +179,38 @@ def test_answers_that_change_first_are_those_of_a_plain_loop(
     assert len({sample for _, sample in found}) == len(found) == min(6, len(first))
 
 
+def test_each_sample_is_labelled_for_why_it_is_there(store: Store, group: Group, gallery: Gallery) -> None:
+    rows = rows_of(store)
+    equal, _ = shown(gallery)
+    specs = [p.name.partition(" through ")[2] for strip in equal.rows[0].strips.values() for p in strip]
+    names = {sample for _, sample in rows}
+    changed = {
+        name: sum(rows[spec, name]["prediction"] != rows["none", name]["prediction"] for spec in specs)
+        for name in names
+    }
+    whys = [row.title.rpartition(" · ")[2] for row in equal.rows]
+    first = [why for why in whys if why != "drawn at random"]
+    assert whys == first + ["drawn at random"] * (len(whys) - len(first))
+    most = sorted(filter(None, changed.values()), reverse=True)
+    assert first == [f"changed by {times} of {len(specs)} codecs" for times in most[: len(first)]]
+    assert len(first) == min(3, len(most)) and len(specs) == 2
+
+
+def test_a_sample_that_changes_and_was_drawn_is_said_to_be_drawn(data: Path, tmp_path: Path) -> None:
+    plan = Plan(data=str(data), codec=("jpeg:quality=3",), similarity=())
+    store = swept(tmp_path / "run", plan)
+    (gallery,) = galleries(store, grouped(store))
+    equal, first = shown(gallery)
+    assert equal.rows[0].title.endswith("changed by 1 of 1 codec")
+    drawn = {row.title.partition(" · ")[0] for row in equal.rows if row.title.endswith("drawn at random")}
+    rows = rows_of(store)
+    assert any(
+        rows["jpeg:quality=3", name]["prediction"] != rows["none", name]["prediction"] for name in drawn
+    )
+    assert len(drawn) == 3
+    assert first.rows[0].title.endswith("changed at 1 of 1 setting")
+
+
 def test_without_labels_right_is_the_answer_on_the_original(data: Path, tmp_path: Path) -> None:
     plan = Plan(data=str(data), codec=("jpeg:quality=5",), similarity=(), no_labels=True)
     store = swept(tmp_path / "run", plan)
@@ -369,7 +401,7 @@ def _labelled(counts: dict[int, int], kept: dict[int, int]) -> tuple[Material, P
         table = table.set_column(place, table.schema.field(place), pa.array(labels, pa.int32()))
         cells.append((identity, table))
     (group,) = summarize(cells, resamples=50)
-    return Material(group, cells, []), group.points[1]
+    return Material(group, []), group.points[1]
 
 
 def test_losses_of_classes_are_counted_one_by_one() -> None:
@@ -381,7 +413,7 @@ def test_losses_of_classes_are_counted_one_by_one() -> None:
     assert [(item.label, item.values) for item in figure.items] == [
         ("class 3", [100, 25]), ("class 5", [100, 75]), ("class 7", [100, 100]),
     ]  # fmt: skip
-    assert "1 classes of fewer than 10 samples are left out" in figure.note
+    assert "1 class of fewer than 10 samples is left out" in figure.note
     assert "up to 10 points" in figure.note
 
 
@@ -395,6 +427,17 @@ def test_classes_of_few_samples_are_told_to_be_so() -> None:
     many = _labelled(dict.fromkeys(range(30), 2), dict.fromkeys(range(30), 1))
     gallery = class_losses(many[0], EqualRate(1.0, [many[1]], "so"), [many[1]], str)
     assert not gallery.figures and "2 samples at most" in gallery.notes[0]
+
+
+@pytest.mark.parametrize("others", [2, 30])
+def test_one_class_of_enough_samples_among_small_ones_is_said_to_be_the_only_one(others: int) -> None:
+    counts = {99: 11} | dict.fromkeys(range(others), 2)
+    material, jpeg = _labelled(counts, {99: 5} | dict.fromkeys(range(others), 2))
+    found = class_losses(material, EqualRate(1.0, [jpeg], "so"), [jpeg], str)
+    (said,) = [*found.notes, *(figure.note for figure in shown(found, Dots))]
+    assert "nly one" in said and "10 samples or more" in said
+    assert "11" not in said and "at most" not in said
+    assert bool(found.figures) == (others == 2)
 
 
 # Speech

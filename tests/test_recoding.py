@@ -63,7 +63,9 @@ def test_two_versions_of_a_codec_are_two_points_with_rows_of_their_own(store: St
     other = {**identity, "codec": {**identity["codec"], "version": "another"}}
     (group,) = summarize([*cells, (other, table)], resamples=50)
     settings = [point.setting for point in group.points if not point.is_baseline]
-    assert sorted(settings) == sorted(["ratio=20.0 [another]", f"ratio=20.0 [{identity['codec']['version']}]"])
+    assert sorted(settings) == sorted(
+        ["ratio=20.0 [another]", f"ratio=20.0 [{identity['codec']['version']}]"]
+    )
     found = Material(group, store.read_invocations())
     versions = {point.setting: found.group.rows[point.spec][0]["codec"]["version"] for point in found.points}
     assert all(setting == f"ratio=20.0 [{version}]" for setting, version in versions.items())

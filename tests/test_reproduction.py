@@ -98,6 +98,38 @@ def test_without_data_every_row_says_so(nothing: list[Section]) -> None:
         assert f"--data {name}=" in options[f"{name}, data"]
 
 
+def test_markdown_explains_its_letters_and_gives_them_in_order(nothing: list[Section]) -> None:
+    seen = 0
+    for section, text in zip(nothing, markdown(nothing).split("\n### "), strict=True):
+        for row in section.table.rows:
+            letters = row.get("differs", "").split()
+            assert letters == sorted(letters)
+            assert all(f"\n- {letter}: " in text for letter in letters)
+            seen += len(letters) > 1
+    assert seen
+
+
+def test_data_is_asked_for_where_it_is_missing_only() -> None:
+    trial = Trial(BEANS, BEANS.rows, lacking={"hific": "https://example.org/[hific].pt (not here)"})
+    missing = reproduction_sections([trial])[1]
+    assert "must be named" not in missing.answer and "weights" in missing.answer
+    assert r"https://example.org/\[hific].pt (not here)" in markdown([missing])
+    assert missing.data[0]["why"] == "https://example.org/[hific].pt (not here)"
+    other = Trial(XRAY, XRAY.rows, lacking={"xray": "no data is named"})
+    assert reproduction_sections([trial, other])[1].answer.startswith("Data must be named.")
+
+
+def test_one_number_is_no_plural(tmp_path: Path) -> None:
+    (trial,) = prepare(Request(rows=("beans/webp",)))
+    trial.rows = trial.rows[:1]
+    assert reproduction_sections([trial])[0].answer == "The published number could not be measured here."
+    request = Request(rows=("imagenet/psnr/jpeg",), data={"imagenet": "embedded"}, limit=2, out=str(tmp_path))
+    (trial,) = prepare(request)
+    trial.run(workers=1)
+    answer = reproduction_sections([trial])[0].answer
+    assert answer.endswith("1 was measured of other data, model or codec, and is held against itself alone.")
+
+
 def test_without_data_numbers_and_corrected_rates_stand_there(nothing: list[Section]) -> None:
     points = {(p["row"], p["score"]): p for s in json.loads(to_json(nothing))[2:] for p in s["points"]}
     hific = points["imagenet/vit-b16/hific", "top-1"]

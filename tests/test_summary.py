@@ -121,7 +121,7 @@ def test_a_failed_sample_has_no_score_and_its_pair_is_left_out(arrays) -> None:
 def test_what_fails_is_said_and_never_recommended(arrays) -> None:
     group = _group(arrays, {3: "codec: no way"})
     shown = section(group)
-    assert any("1 samples failed (codec: no way)" in note for note in shown.notes)
+    assert any("1 sample failed (codec: no way)" in note for note in shown.notes)
     assert "failed: 1 of 60" in next(r for r in shown.table.rows if r["codec"] == "jpeg")["score"]
     assert recommend(group, 1)[0].point is None
     assert shown.data[1]["cell_failed"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -162,8 +163,9 @@ def _for_page(store: Any, max_drop: float, max_failures: float) -> tuple[str, li
     from mpq.correlation.report import correlation_sections
     from mpq.gallery.galleries import galleries, with_galleries
     from mpq.glossary import glossary_section
-    from mpq.report import cheapest_section, section
+    from mpq.report import recommendation_section, section
     from mpq.summary import summarize
+    from mpq.wording import amount, title
 
     groups = summarize(store.read(), drops=(max_drop,))
     with console_of(stderr=True).status("coding samples for the gallery"):
@@ -171,7 +173,9 @@ def _for_page(store: Any, max_drop: float, max_failures: float) -> tuple[str, li
     main = [section(group, max_drop=max_drop, max_failures=max_failures) for group in groups]
     sections = []
     for group, whole in zip(groups, with_galleries(main, shown), strict=True):
-        sections += [whole, cheapest_section(group, max_drop, max_failures)]
+        answer = f"Of each codec, the lowest rate that loses at most {amount(group.score, max_drop)}."
+        cheapest = recommendation_section(group, max_drop, max_failures)
+        sections += [whole, replace(cheapest, title=title(group, "cheapest settings"), answer=answer)]
     try:
         correlations = correlation_sections(store.read(), max_failures=max_failures)
     except UserError:  # nothing was measured that could foretell anything

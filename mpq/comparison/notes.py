@@ -6,7 +6,7 @@ from mpq.comparison import words
 from mpq.comparison.against import Against, Comparison, Ladder
 from mpq.report import SMALL
 from mpq.summary import Group
-from mpq.wording import amount
+from mpq.wording import amount, counted
 from reports.stats import LEVEL
 
 
@@ -25,7 +25,7 @@ def notes(group: Group, found: Against) -> list[str]:
         )
     scored = max(point.scored for point in group.points)
     if scored < SMALL:
-        lines.append(f"{scored} samples: intervals from so few are rather too narrow.")
+        lines.append(f"{counted(scored, 'sample')}: intervals from so few are rather too narrow.")
     for ladder in (found.reference, *found.others):
         lines += _ladder_notes(group, ladder)
     for comparison in found.compared:
@@ -53,7 +53,9 @@ def _ladder_notes(group: Group, ladder: Ladder) -> list[str]:
             f"{ladder.codec}: its settings differ in {' and '.join(varied)}; one curve goes through all."
         )
     for point in ladder.left_out:
-        why = f"{point.failed} samples failed" if point.failed else f"it has no {group.score.title}"
+        why = (
+            f"{counted(point.failed, 'sample')} failed" if point.failed else f"it has no {group.score.title}"
+        )
         lines.append(f"{point.spec} is left out: {why}.")
     return lines
 

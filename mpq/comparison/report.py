@@ -8,10 +8,12 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from rich.markup import escape
 
 from mpq.comparison import words
 from mpq.comparison.against import Against, Comparison, Figure, Ladder, Match, against, check_reference
 from mpq.comparison.notes import notes
+from mpq.report import head
 from mpq.summary import Group
 from mpq.wording import amount, rate, title, unit
 from reports.content import Column, Curve, Section, Series, Table
@@ -40,7 +42,9 @@ def comparison_sections(
 
 
 def _without_reference(group: Group, reference: str) -> Section:
-    table = Table([Column("codec", "codec", right=False)], [{"codec": codec} for codec in group.codecs])
+    table = Table(
+        [Column("codec", "codec", right=False)], [{"codec": escape(codec)} for codec in group.codecs]
+    )
     answer = f"{reference} was not measured here, so nothing can be held against it."
     return Section(title(group, f"against {reference}"), answer, table)
 
@@ -71,13 +75,13 @@ def _curves_section(group: Group, found: Against, max_drop: float) -> Section:
 
 
 def _row(group: Group, ladder: Ladder, comparison: Comparison | None) -> dict[str, str]:
-    row = {"codec": ladder.codec, "settings": str(len(ladder.points))}
+    row = {"codec": escape(ladder.codec), "settings": str(len(ladder.points))}
     if ladder.curve is None:
         return row | {"bd_rate": "no usable setting"}
     row["allowed"] = words.rate_between(ladder.allowed)
     if comparison is None:
         return row
-    own = f"{ladder.codec} has "
+    own = escape(f"{ladder.codec} has ")
     row |= {
         "bd_rate": words.bits(comparison.bd_rate).removeprefix(own),
         "bd_score": words.gain(group.score, comparison.bd_score).removeprefix(own),
@@ -106,8 +110,8 @@ def _settings_section(group: Group, found: Against) -> Section:
     ]
     rows = [
         {
-            "codec": c.codec,
-            "at": m.point.spec,
+            "codec": escape(c.codec),
+            "at": escape(m.point.spec),
             "rate": rate(m.point.rate.value),
             "score": words.shown(score, m.point.scores[score.key].value),
             "bits": words.bits(m.bits),
@@ -163,11 +167,7 @@ def _curve(group: Group, found: Against) -> Curve | None:
 
 def _head(group: Group, found: Against, codec: str) -> dict[str, Any]:
     return {
-        "task": group.task,
-        "view": group.view,
-        "dataset": group.dataset,
-        "model": group.model,
-        "weights_sha256": group.weights_sha256,
+        **head(group),
         "score": group.score.key,
         "reference": found.reference.codec,
         "codec": codec,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from rich.markup import escape
+
 from mpq.comparison.against import NOT_REACHED, SURPASSED, Against, Comparison, Figure, Match
 from mpq.summary import Group, Point
 from mpq.tasks.base import Score
-from mpq.wording import coloured, rate, signed, unit
+from mpq.wording import coloured, one_sided, rate, signed, unit
 from reports.stats import Estimate
 
 NAMED = 3
@@ -24,7 +26,8 @@ def answer(group: Group, found: Against, lost: str) -> str:
     parts = [_verdict(c, group, name, first=i == 0) for i, c in enumerate(rated)]
     parts += [_without_average(c, group, name) for c in found.compared if not c.bd_rate.estimate]
     parts += [f"no setting of {ladder.codec} can be used" for ladder in found.others if not ladder.curve]
-    more = f"; {len(parts) - NAMED} more are in the table" if len(parts) > NAMED else ""
+    left = len(parts) - NAMED
+    more = f"; {left} more {'is' if left == 1 else 'are'} in the table" if left > 0 else ""
     text = f"{'; '.join(parts[:NAMED])}{more}."
     return f"{text[0].upper() if parts[0].startswith(('whether', 'no ', 'at ')) else text[0]}{text[1:]}{_fewest(group, found, lost)}"
 
@@ -124,10 +127,7 @@ def _certain(figure: Figure) -> bool:
 
 def decided(figure: Figure) -> bool:
     """Whether all of the interval is on one side of 0."""
-    estimate = figure.estimate
-    if estimate is None or estimate.low is None or estimate.high is None:
-        return False
-    return estimate.low > 0 or estimate.high < 0
+    return figure.estimate is not None and one_sided(figure.estimate)
 
 
 def fewer(figure: Figure, than: str = "", *, bits: bool = False) -> str:
@@ -158,7 +158,7 @@ def bits(figure: Figure) -> str:
     """A cell: ``−35 (−48…−20)``, green for fewer and red for more where 0 is outside the interval; or why not."""
     estimate = figure.estimate
     if estimate is None:
-        return figure.why.partition(":")[0]
+        return escape(figure.why.partition(":")[0])
     if estimate.low is None or estimate.high is None:
         return f"{_step(estimate.value)} (no interval)"
     text = f"{_step(estimate.value)} ({_step(estimate.low)}…{_step(estimate.high)})"
@@ -171,7 +171,7 @@ def bits(figure: Figure) -> str:
 def gain(score: Score, figure: Figure) -> str:
     """A cell: a difference of scores, coloured likewise; or why not."""
     if figure.estimate is None:
-        return figure.why.partition(":")[0]
+        return escape(figure.why.partition(":")[0])
     text = coloured(figure.estimate, score)
     return text if figure.estimate.low is not None else f"{text} (no interval)"
 
@@ -180,7 +180,7 @@ def rate_between(figure: Figure) -> str:
     """A cell: ``0.310 (0.28–0.35)``, or why not."""
     estimate = figure.estimate
     if estimate is None:
-        return figure.why
+        return escape(figure.why)
     if estimate.low is None or estimate.high is None:
         return f"{rate(estimate.value)} (no interval)"
     return f"{rate(estimate.value)} ({rate(estimate.low)}–{rate(estimate.high)})"

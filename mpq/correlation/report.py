@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from rich.markup import escape
 
 from mpq.correlation.losses import Losses, losses_of
 from mpq.correlation.statistics import KINDS, Kind
@@ -17,7 +18,7 @@ from mpq.correlation.study import GIVEN, UNKNOWN, Cell, Observed, Predictor, Stu
 from mpq.correlation.words import in_words, listed, points_answer, within_answer
 from mpq.errors import UserError
 from mpq.summary import Group
-from mpq.wording import rate, title
+from mpq.wording import counted, rate, title
 from reports.content import Cloud, Column, Figure, Scatter, Section, Table
 
 
@@ -83,7 +84,9 @@ def _points_section(studies: list[Study], notes: list[str]) -> Section:
     for p, of in zip(observed.predictors, found.values(), strict=True):
         points = of["spearman"].points
         shown = {name: in_words(c.estimate) for name, c in of.items()}
-        rows.append({"predictor": p.title, "points": str(points), "band": str(p.name == "rate"), **shown})
+        rows.append(
+            {"predictor": escape(p.title), "points": str(points), "band": str(p.name == "rate"), **shown}
+        )
         data.append(
             {
                 **_points_head(observed),
@@ -94,8 +97,8 @@ def _points_section(studies: list[Study], notes: list[str]) -> Section:
             }
         )
     lacking = {p.title: int((~np.isfinite(p.values)).sum()) for p in observed.predictors}
-    if said := [f"{what} at {count}" for what, count in lacking.items() if count]:
-        notes = [f"Not measured, or without a finite mean: {listed(said)} points.", *notes]
+    if said := [f"{what} at {counted(count, 'point')}" for what, count in lacking.items() if count]:
+        notes = [f"Not measured, or without a finite mean: {listed(said)}.", *notes]
     head = title(studies[0].group, "over operating points")
     if len(studies) > 1:
         parts = [observed.group.task, observed.group.view, f"{len(studies)} groups", "over operating points"]
@@ -173,7 +176,7 @@ def _means_section(within: Losses) -> Section:
         losses, lost = sum(int(part.lost.sum()) for part in of), int(mean.lost.sum())
         rows.append(
             {
-                "predictor": within.titles[name],
+                "predictor": escape(within.titles[name]),
                 "mean": in_words(mean.estimate),
                 "less": in_words(less),
                 "points": str(len(of)),
@@ -221,21 +224,22 @@ def _within_notes(group: Group) -> list[str]:
 
 
 def _point_by_point(within: Losses) -> Section:
-    study, statistic, rows = within.study, within.statistic, []
+    study, statistic, rows, specs = within.study, within.statistic, [], []
     data: list[dict[str, Any]] = []
     for place, (point, loss) in enumerate(zip(study.points, within.losses, strict=True)):
         if loss is None:
             continue
         lost, known = int((loss > 0).sum()), int(np.isfinite(loss).sum())
         parts = {n: part.estimate for n, of in within.found.items() if (part := of[place])}
-        head = {"codec": point.codec, "setting": point.spec, "rate": rate(point.rate.value)}
+        specs.append(point.spec)
+        head = {"codec": point.codec, "setting": escape(point.spec), "rate": rate(point.rate.value)}
         shown = {f"by {name}": in_words(estimate) for name, estimate in parts.items()}
         rows.append({**head, "lost": f"{lost} of {known}", **shown})
         head = {**study.head, "over": "samples of a point", "codec": point.codec, "setting": point.setting}
         numbers = {study.group.rate.key: point.rate.value, "lost": lost, "kept": known - lost}
         data.append({**head, **numbers, statistic.lower(): {n: asdict(e) for n, e in parts.items()}})
     most, best = max(range(len(data)), key=lambda i: data[i]["lost"]), next(iter(within.found))
-    answer = f"Most samples {within.lose} at {rows[most]['setting']}: {rows[most]['lost']}."
+    answer = f"Most samples {within.lose} at {specs[most]}: {rows[most]['lost']}."
     if first := rows[most].get(f"by {best}"):
         answer += f" There {within.titles[best]} has {statistic} {first}."
     columns = [

@@ -187,7 +187,11 @@ class Within:
         )
 
     def less(self, other: Within) -> Estimate:
-        """This one's value less another's over the same samples and points, paired; without interval where one lost."""
+        """This one's value less another's over the same samples and points, paired; without interval where one lost.
+
+        Where a value hangs on no single sample (all told apart, say), influences claim certainty: the interval then
+        reaches as far as the two values' own ones make it (Newcombe's MOVER, as if they were apart).
+        """
         from scipy.stats import t
 
         difference, moved = self.value - other.value, self.influence - other.influence
@@ -196,7 +200,14 @@ class Within:
         if free < 1:
             return Estimate(difference)
         reach = float(t.ppf(0.975, free)) * math.sqrt(float(moved @ moved))
-        return Estimate(difference, difference - reach, difference + reach)
+        below, above = reach, reach
+        certain = min(float(i @ i) for i in (self.influence, other.influence, moved)) < _FLAT
+        mine, others = self.estimate, other.estimate
+        if difference and certain and mine.low is not None and others.low is not None:
+            assert mine.high is not None and others.high is not None
+            below = max(reach, math.hypot(mine.value - mine.low, others.high - others.value))
+            above = max(reach, math.hypot(mine.high - mine.value, others.value - others.low))
+        return Estimate(difference, difference - below, difference + above)
 
 
 def auroc(alike: np.ndarray, lost: np.ndarray) -> Within | None:

@@ -11,6 +11,7 @@ from mpq.gallery.base import Gallery
 from mpq.gallery.choice import EqualRate
 from mpq.gallery.recoding import Material
 from mpq.summary import Group, Point
+from mpq.wording import amount, counted
 from mpq.wording import rate as shown_rate
 from reports.content import Dot, Dots
 
@@ -35,23 +36,31 @@ def class_losses(
     classes, counts = np.unique(labels[np.isfinite(labels)].astype(int), return_counts=True)
     enough = classes[counts >= ENOUGH]
     if len(enough) < 2 and len(classes) > SHOWN:
-        few = f"the most that any has is {counts.max()} of the {ENOUGH} samples that are wanted"
+        few = f"they have {counted(int(counts.max()), 'sample')} at most, where {ENOUGH} are wanted"
+        few = f"only one has {ENOUGH} samples or more" if len(enough) else few
         return Gallery(notes=[f"Losses of single classes are not shown: {few}."])
     if len(enough) >= 2:
         at = sorted(chosen.points, key=lambda p: p.spec)
         columns = {"original": [baseline]} | {p.spec: [p] for p in at}
         weight = 100 / counts[counts >= ENOUGH].min()
-        note = f"{_nearest(chosen, material.group)} {_extent(len(enough))}One answer weighs up to {weight:.0f} points."
+        most = amount(material.group.score, weight, 0 if weight > 1 else 1)
+        note = f"{_nearest(chosen, material.group)} {_extent(len(enough))}One answer weighs up to {most}."
         if left_out := len(classes) - len(enough):
-            note += f" {left_out} classes of fewer than {ENOUGH} samples are left out."
+            few = "1 class" if left_out == 1 else f"{left_out} classes"
+            note += f" {few} of fewer than {ENOUGH} samples {'is' if left_out == 1 else 'are'} left out."
         heading = "What each class loses"
     else:
         codecs = sorted({p.codec for p in chosen.points})
         columns = {"original": [baseline]} | {c: [p for p in points if p.codec == c] for c in codecs}
+        few = (
+            f"Only one class has the {ENOUGH} samples or more that its loss at one setting takes."
+            if len(enough)
+            else f"The classes have {counted(int(counts.max()), 'sample')} at most, too few for a class's loss at one "
+            f"setting ({ENOUGH} are wanted)."
+        )
         note = (
-            f"The classes have {counts.max()} sample{'s' if counts.max() > 1 else ''} at most, too few for a class's "
-            f"loss at one setting ({ENOUGH} are wanted). So each value is over all settings of a codec: it tells which "
-            "classes are frail, and hangs on which settings were tried."
+            f"{few} So each value is over all settings of a codec: it tells which classes are frail, and hangs on "
+            "which settings were tried."
         )
         enough, heading = classes, "Which classes are frail"
     right = [_right(material, at_these, labels, enough) for at_these in columns.values()]

@@ -13,6 +13,7 @@ from mpq.gallery.classes import class_losses
 from mpq.gallery.pictures import HEIGHT, at_equal_rate, decode, original, size, title
 from mpq.gallery.recoding import Gone, Material
 from mpq.summary import Point
+from mpq.wording import counted
 from mpq.wording import rate as shown_rate
 from reports.content import Frame, PictureRow, Pictures
 
@@ -24,9 +25,9 @@ def gallery(material: Material, chosen: EqualRate, points: Sequence[Point], budg
     answers = Answers(material)
     half = budget.split(0.55)
     order = sorted(changed := answers.changed(chosen.points), key=lambda i: -changed[i])
-    why = {i: f"changed by {changed[i]} of {len(chosen.points)} codecs" for i in order}
+    of = counted(len(chosen.points), "codec")
     samples = telling_and_drawn(order, answers.there(chosen.points), ROWS)
-    said = {i: answers.about(i, why.get(i, "") or drawn) for i, drawn in samples.items()}
+    said = {i: answers.about(i, drawn or f"changed by {changed[i]} of {of}") for i, drawn in samples.items()}
     picked = "First those whose answer is changed by most codecs, then some that were drawn."
     made = at_equal_rate(material, chosen, said, answers.said, f"{picked} {answers.legend}", half)
     budget.bytes, budget.seconds = budget.bytes + half.bytes, budget.seconds + half.seconds
@@ -108,7 +109,7 @@ def _first_to_change(
         except Gone as error:
             gone.append(str(error))
             continue
-        why = f"changed at {changes[sample]} of {len(points)} settings"
+        why = f"changed at {changes[sample]} of {counted(len(points), 'setting')}"
         strip = f"{point.codec} at {shown_rate(point.rate.value)} {unit}"
         row = PictureRow(title(material, sample, answers.about(sample, why)), lead, {strip: shown})
         if not budget.take_bytes(size(row)):
@@ -117,7 +118,7 @@ def _first_to_change(
     made = Gallery()
     if rows:
         note = (
-            f"Of {len(first)} samples whose answer changes at any setting, those for which it does so at the highest "
+            f"Of {counted(len(first), 'sample')} whose answer changes at any setting, those for which it does so at the highest "
             f"rate, behind the codec's next setting of more bits, where there is one. {answers.legend}"
         )
         made.figures.append(Pictures("Answers that change first", rows, note, HEIGHT))

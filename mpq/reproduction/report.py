@@ -9,8 +9,8 @@ from rich.markup import escape
 
 from mpq.published.differences import DIFFERENCES
 from mpq.published.experiment import Experiment, Row
-from mpq.report import decibels, percent, rate, signed
 from mpq.reproduction.trial import Compared, Trial
+from mpq.wording import counted, decibels, percent, rate, signed
 from reports.content import Column, Section, Table
 from reports.stats import Estimate, clopper_pearson
 
@@ -38,7 +38,7 @@ def _overview(compared: list[tuple[Trial, list[Compared]]]) -> Section:
         table.append(
             {
                 "experiment": trial.experiment.name,
-                "what": f"{trial.experiment.title}, {trial.experiment.samples:,} samples",
+                "what": f"{trial.experiment.title}, {counted(trial.experiment.samples, 'sample')}",
                 "published": str(len(rows)),
                 "measured": str(sum(c.ours is not None and not c.own for c in rows)),
                 "owed": str(len(owed)),
@@ -57,12 +57,16 @@ def _overview(compared: list[tuple[Trial, list[Compared]]]) -> Section:
     elsewhere = sum(c.ours is not None and c.own for c in every)
     owed = [c for c in every if c.inside is not None and c.row.comparable]
     answer = (
-        f"{here} of {len(every)} published numbers were measured here, {len(owed)} of them as the same quantity: "
-        f"{sum(bool(c.inside) for c in owed)} of these lie in our 95 % intervals."
+        f"{here} of {counted(len(every), 'published number')} {'was' if here == 1 else 'were'} measured here, "
+        f"{len(owed)} of them as the same quantity: {_inside(owed)} in our 95 % intervals."
         if here
         else f"None of the {len(every)} published numbers could be measured here."
+        if len(every) != 1
+        else "The published number could not be measured here."
     )
-    if elsewhere:
+    if elsewhere == 1:
+        answer += " 1 was measured of other data, model or codec, and is held against itself alone."
+    elif elsewhere:
         answer += f" {elsewhere} were measured of other data, models or codecs, and are held against themselves alone."
     data = [{k: v if k in ("experiment", "what") else int(v) for k, v in line.items()} for line in table]
     notes = [
@@ -71,6 +75,12 @@ def _overview(compared: list[tuple[Trial, list[Compared]]]) -> Section:
     ]
     title = "The published experiment, made again"
     return Section(title, answer, Table(columns, table), notes=notes, data=data)
+
+
+def _inside(owed: list[Compared]) -> str:
+    """``3 of these lie``"""
+    count = sum(bool(c.inside) for c in owed)
+    return f"{count} of these lie{'s' * (count == 1)}"
 
 
 def _missing(trials: list[Trial]) -> Section:
@@ -88,12 +98,15 @@ def _missing(trials: list[Trial]) -> Section:
         Column("option", "how it is named", right=False),
     ]
     data = [{"missing": line["what"], "for": line["of"], "why": line["why"]} for line in lines.values()]
-    answer = "Data must be named. Most weights are fetched once it is, where a network is there."
-    return Section("What is missing", answer, Table(columns, list(lines.values())), data=data)
+    answer = "The data is here. Most weights are fetched where a network is there; any can be named."
+    if not all(trial.has_data for trial in trials):
+        answer = "Data must be named. Most weights are fetched once it is, where a network is there."
+    rows = [{key: escape(value) for key, value in line.items()} for line in lines.values()]
+    return Section("What is missing", answer, Table(columns, rows), data=data)
 
 
 def _where(experiment: Experiment, name: str, why: str) -> dict[str, str]:
-    line = {"what": name, "of": "", "where": escape(why), "option": "", "why": why}
+    line = {"what": name, "of": "", "where": why, "option": "", "why": why}
     if name == experiment.name:
         line |= {"what": f"{name}, data", "where": experiment.data.where, "option": experiment.data.option}
     elif name in experiment.models:
@@ -124,7 +137,7 @@ def _experiment(trial: Trial, compared: list[Compared]) -> Section:
     rows = [_row(trial, c, letters) for c in compared]
     columns = [c for c in columns if any(row.get(c.key) for row in rows)]
     samples = max((c.samples for c in compared), default=0)
-    title = f"{experiment.title} · {experiment.task} · {experiment.samples:,} samples published"
+    title = f"{experiment.title} · {experiment.task} · {counted(experiment.samples, 'sample')} published"
     return Section(
         title + (f", {samples:,} here" if samples else ""),
         _answer(trial, compared),
@@ -149,10 +162,13 @@ def _answer(trial: Trial, compared: list[Compared]) -> str:
         )
     owed = [c for c in compared if c.inside is not None and c.row.comparable]
     inside = sum(bool(c.inside) for c in owed)
+    lie = "lies" if inside == 1 else "lie"
     rates = {c.row.codec: c.rate_inside for c in compared if c.rate_inside is not None}
-    answer = f"{inside} of {len(owed)} published numbers of the same quantity lie in our intervals"
+    answer = (
+        f"{inside} of {counted(len(owed), 'published number')} of the same quantity {lie} in our intervals"
+    )
     if rates:
-        answer += f", and {sum(rates.values())} of {len(rates)} rates, corrected where they are wrong"
+        answer += f", and {sum(rates.values())} of {counted(len(rates), 'rate')}, corrected where wrong"
     return answer + "."
 
 
@@ -171,7 +187,7 @@ def _row(trial: Trial, compared: Compared, letters: dict[str, str]) -> dict[str,
     if compared.own:
         for key, name in (("of", numbers.of), ("codec", row.codec)):
             if name in trial.stand_ins and name in (trial.models | trial.codecs):
-                line[key] = escape(f"{trial.models.get(name) or ':'.join(filter(None, trial.codecs[name]))}")
+                line[key] = escape(trial.models.get(name) or ":".join(filter(None, trial.codecs[name])))
         return line
     if row.value is not None:
         line["published"] = _shown(row, Estimate(row.value))
@@ -179,7 +195,7 @@ def _row(trial: Trial, compared: Compared, letters: dict[str, str]) -> dict[str,
         line |= {"printed": rate(row.rate), "corrected": rate(row.corrected)}
     if compared.inside is not None:
         line["inside"] = YES if compared.inside else NO
-    line["differs"] = " ".join(letters[key] for key in row.differences)
+    line["differs"] = " ".join(sorted(letters[key] for key in row.differences))
     return line
 
 

@@ -12,6 +12,7 @@ from mpq.media import MEDIA, Medium
 from mpq.published.experiment import Experiment, Kind, Numbers, Row
 from mpq.registry import tasks
 from mpq.rows import column
+from mpq.wording import counted
 from reports.resampling import Ratio, distributions
 from reports.stats import Estimate, percentile_interval
 
@@ -142,7 +143,7 @@ class Trial:
         model = self.models.get(row.numbers.of) or next(iter(points))
         point = points[model][self.codecs[row.codec]]
         if point.too_many_failures(self.sweep.plan.max_failures):
-            return Compared(row, why=f"{point.failed} samples failed: {point.error}", own=own)
+            return Compared(row, why=f"{counted(point.failed, 'sample')} failed: {point.error}", own=own)
         ours, why = self._ours(row.numbers, point)
         coded = row.codec != "none"
         change = point.changes.get(row.numbers.key) if ours and coded else None

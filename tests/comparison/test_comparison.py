@@ -362,7 +362,7 @@ def test_decibels_are_compared_as_they_are() -> None:
     answer, rows, _ = _texts(group, "mp3", max_drop=3.5)
     assert answer.startswith("opus needs 29 % fewer bits than mp3 at equal SDR")
     assert "With 3.5 dB of SDR lost" in answer
-    assert rows[1]["bd_score"] == "+0.50 (+0.5…+0.5)"
+    assert rows[1]["bd_score"] == "+0.50 (+0.50…+0.50)"
 
 
 @pytest.mark.parametrize(
@@ -408,6 +408,53 @@ def test_settings_that_differ_in_two_ways_are_said_to() -> None:
     (group,) = summarize(cells, resamples=20)
     notes = comparison_sections([group], "webp")[0].notes
     assert "jpeg: its settings differ in quality and subsampling; one curve goes through all." in notes
+
+
+@pytest.mark.parametrize("name", ["run [final]", "[/b]", "[red]"])
+def test_names_are_shown_as_they_are_and_stay_in_the_data(name: str) -> None:
+    cells = [_pictures("none", 9, _first(190))]
+    cells += [_pictures("jpeg", bpp, _first(right), f"q={q}") for q, (bpp, right) in enumerate(JPEG)]
+    cells += [_pictures(name, bpp, _first(right), f"q={name}{q}") for q, (bpp, right) in enumerate(HALF)]
+    (group,) = summarize(cells, resamples=20)
+    for reference in ("jpeg", name):
+        curves, each = comparison_sections([group], reference)
+        cells = [[Text.from_markup(cell).plain for cell in row.values()] for row in curves.table.rows]
+        assert name in [cell for row in cells for cell in row]
+        assert any(cell.startswith(("−50 (", "100 (", "+100 (")) for row in cells for cell in row)
+        at = [Text.from_markup(row["at"]).plain for row in each.table.rows]
+        assert f"{name}:q={name}1" in at
+        assert name in [
+            record["codec"] if reference == "jpeg" else record["reference"] for record in curves.data
+        ]
+        assert f"q={name}1" in str(curves.data)
+    (alone,) = (
+        s for s in comparison_sections([group, _group({"x": HALF}, resamples=5)], "x") if "not" in s.answer
+    )
+    assert name in [Text.from_markup(row["codec"]).plain for row in alone.table.rows]
+
+
+def test_a_name_that_says_why_there_is_no_number_is_shown_as_it_is() -> None:
+    cells = [_pictures("jpeg", bpp, _first(right), f"q={q}") for q, (bpp, right) in enumerate(JPEG)]
+    (group,) = summarize([*cells, _pictures("[b]", 0.7, _first(130), "q=1")], resamples=20)
+    assert _texts(group)[1][1]["bd_rate"] == "one setting"
+    rows = _texts(group, "[b]")[1]
+    assert {row["codec"]: row["bd_rate"] for row in rows if "bd_rate" in row} == {
+        "jpeg": "[b] has one setting"
+    }
+
+
+def test_one_failure_and_one_more_codec_are_no_plurals() -> None:
+    cells = [_pictures("jpeg", bpp, _first(right), f"q={q}") for q, (bpp, right) in enumerate(JPEG)]
+    broken = [{"bits": 70, "payload_bits": 1, "width": 10, "height": 10, "top1": True}] * 9
+    cells.append(_cell("classification", "webp", "q=9", [*broken, {"error": "codec: no"}] * (N // 10)))
+    cells.append(_cell("classification", "avif", "q=1", [{"error": "codec: no"}, *broken * 22, broken[0]]))
+    (group,) = summarize(cells, resamples=20)
+    notes = _texts(group)[2]
+    assert "avif:q=1 is left out: 1 sample failed." not in notes  # one of 200 is allowed
+    assert "avif:q=1 is left out: 1 sample failed." in _texts(group, max_failures=0)[2]
+    assert "webp:q=9 is left out: 20 samples failed." in notes
+    codecs = {"jpeg": JPEG} | {f"c{k}": [(bpp / k, right) for bpp, right in JPEG] for k in range(2, 6)}
+    assert "1 more is in the table" in _texts(_group(codecs, resamples=20))[0]
 
 
 def test_many_codecs_are_ranked_and_the_table_has_the_rest() -> None:

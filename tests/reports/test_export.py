@@ -1,44 +1,52 @@
-"""Tables as text: what stands in a section stands in each form."""
+"""Tables as Markdown, CSV and JSON: what stands in a section stands in each form."""
 
 from __future__ import annotations
 
-import re
+import csv
+import io
+import json
+
+from rich.markup import escape
 
 from reports.content import Column, Section, Table
-from reports.export import to_latex
+from reports.export import markdown, to_csv, to_json
+from tests.reports.test_terminal import HOSTILE, hostile
 
-SECTION = Section(
-    "a_b · 50 %",
-    "It keeps 98 % of {all} at 3 × less & more.",
-    Table(
-        [
-            Column("spec", "setting", right=False),
-            Column("score", "top-1 % (95 %)"),
-            Column("enc", "enc ms", 10),
-        ],
-        [
-            {"codec": "none", "spec": "none", "score": "90.0 (75–100)"},
-            {
-                "codec": "x",
-                "spec": r"x:weights=a_b\c^~#$",
-                "score": "[red]−15.0 (−35…+5)[/red]",
-                "enc": "3.0",
-            },
-        ],
-        group="codec",
-    ),
-)
+NAME = "a_b*c|d`e<f[g]\\h"
+ESCAPED = r"a\_b\*c\|d\`e\<f\[g]\\h"
 
 
-def test_latex_says_what_the_table_says_and_escapes_what_it_must() -> None:
-    text = to_latex([SECTION])
-    assert r"\caption{a\_b $\cdot$ 50 \%. It keeps 98 \% of \{all\} at 3 $\times$ less \& more.}" in text
-    assert (
-        r"x:weights=a\_b\textbackslash{}c\textasciicircum{}\textasciitilde{}\#\$ & $-$15.0 ($-$35\,\ldots\,+5) \\"
-        in text
+def named(name: str) -> Section:
+    table = Table([Column("spec", "setting", right=False)], [{"spec": f"[red]{escape(name)}[/red]"}])
+    return Section(name, name, table, notes=[f"why {name}", "and so on"], data=[{"name": name}])
+
+
+def test_markdown_shows_names_and_takes_nothing_in_them_for_its_own() -> None:
+    assert markdown([named(NAME)]) == (
+        f"### {ESCAPED}\n\n{ESCAPED}\n\n| setting |\n| :-- |\n| {ESCAPED} |\n\n- why {ESCAPED}\n- and so on\n"
     )
-    assert "[red]" not in text and "enc ms" not in text
-    assert text.count(r"\addlinespace") == 1
-    assert re.search(r"\\begin\{tabular\}\{lr\}", text)
-    assert text.count("{") == text.count("}")
-    assert all(line.count(" & ") == 1 for line in text.splitlines() if line.endswith(r"\\"))
+
+
+def test_markdown_leaves_alone_what_means_nothing_to_it() -> None:
+    text = "jpeg:quality=5 · none (as stored) · ∞ · −15.0 (−35…+5) · 95 % · R&D #3 ~ 2 > 1"
+    assert f"### {text}\n" in markdown([named(text)])
+    assert r"### a \&lt; b" in markdown([named("a &lt; b")])
+
+
+def test_markdown_has_no_notes_where_there_are_none() -> None:
+    assert markdown([Section("t", "a", Table([Column("x", "x")], [{"x": "1"}]))]) == (
+        "### t\n\na\n\n| x |\n| --: |\n| 1 |\n"
+    )
+
+
+def test_markdown_sends_nothing_unseen_to_a_terminal_and_breaks_no_line_of_its_table() -> None:
+    text = markdown([hostile()])
+    assert all(c.isprintable() or c == "\n" for c in text)
+    assert len([line for line in text.splitlines() if line.startswith("| ")]) == 3
+
+
+def test_data_are_as_they_are() -> None:
+    for name in (NAME, HOSTILE):
+        assert json.loads(to_json([named(name)]))[0]["points"] == [{"name": name}]
+        (row,) = csv.DictReader(io.StringIO(to_csv([named(name)]), newline=""))
+        assert row == {"name": name}

@@ -407,6 +407,38 @@ def test_figures_and_pictures_are_there_by_day_and_by_night(
         assert count(COLOURS[name][not dark]) == 0
 
 
+RULES = """<script>addEventListener("load", () => {
+const box = document.querySelector(".table");
+box.scrollLeft = 150;
+const cells = [...document.querySelectorAll("tr.band > *")];
+const { left, right } = box.getBoundingClientRect();
+parent.document.title = JSON.stringify([box.scrollLeft, cells[0].getBoundingClientRect().top, left, right]);
+});</script>"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_rules_between_codecs_go_through_the_column_that_stays(
+    width: int, dark: bool, browse: Callable[..., str], tmp_path: Path
+) -> None:
+    columns = [Column(str(i), f"column {i}", right=i > 0) for i in range(30)]
+    table = Table(columns, [{"0": "jpeg:quality=5", "1": "0.5"}, {"0": "webp", "1": "0.7"}], group="0")
+    file, shot = tmp_path / "page.html", tmp_path / "shot.png"
+    inner = without_policy(page("t", [Section("s", "a", table)])) + RULES
+    file.write_text(
+        f'<title></title><style>*{{margin:0}}</style><iframe width={width} height=900 style="border:0" '
+        f'srcdoc="{html.escape(inner)}">'
+    )
+    title = re.search(r"<title>\[(.*?)\]</title>", browse(file, 1400, 1000, dark=dark))
+    assert title is not None
+    scrolled, top, left, right = (float(n) for n in title[1].split(","))
+    assert scrolled == 150
+    browse(file, 1400, 1000, dark=dark, shot=shot)
+    rule = [int(COLOURS["rule"][dark][i : i + 2], 16) for i in (1, 3, 5)]
+    line = np.asarray(Image.open(shot).convert("RGB"))[round(top), round(left) + 1 : round(right) - 1]
+    assert (line == rule).all()  # from the column that stays to the edge, without a gap
+
+
 @pytest.fixture
 def listener() -> Iterator[tuple[str, list[str]]]:
     """A server's address and the requests that reach it."""

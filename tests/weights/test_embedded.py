@@ -4,10 +4,15 @@ import re
 from pathlib import Path
 from statistics import mean
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
+from torch.nn import functional
 
 from mpq.codecs.base import Codec, parse_codec
 from mpq.metrics.similarity import psnr
+from mpq.models.base import load_model
 from mpq.samples import ImageSample, read_image
 from mpq.weights.sources import FOLDER, sha256_of
 
@@ -17,11 +22,12 @@ SPECS += [f"hific-tiny:rate={rate}" for rate in (0.1, 0.2)]
 
 def test_every_file_has_a_card_that_is_its_own() -> None:
     files = sorted(FOLDER.glob("*.safetensors"))
-    assert len(files) == len(SPECS)
+    assert len(files) == len(SPECS) + 1
     for file in files:
         card = file.with_suffix(".md").read_text()
         assert f"`{sha256_of(file)}`" in card, file.name
-        for word in ("Architecture", "Trained on", "steps", "seed", "hours", "bpp", "PSNR", "ST-LPIPS"):
+        measured = ("mIoU",) if file.stem == "lite0-camvid" else ("bpp", "PSNR", "ST-LPIPS")
+        for word in ("Architecture", "Trained on", "seed", "hours", *measured):
             assert word in card, (file.name, word)
 
 
@@ -62,6 +68,26 @@ def test_the_hyperprior_beats_jpeg_by_one_and_a_half_decibels(rate: float, share
 
 
 def test_each_card_names_the_rate_that_it_measured() -> None:
-    for file in FOLDER.glob("*.md"):
+    for file in FOLDER.glob("*-tiny-*.md"):
         (bpp,) = re.findall(rf"^\| {re.escape(file.stem)} \| ([\d.]+) \|", file.read_text(), re.MULTILINE)
         assert 0.8 < float(bpp) / float(file.stem.rsplit("-", 1)[-1]) < 1.25, file.name
+
+
+def test_the_segmenter_is_worth_what_its_card_says(shared: Path) -> None:
+    """On CamVid's test pictures, by torchmetrics and not by the suite's own sums."""
+    metrics = pytest.importorskip("torchmetrics.classification")
+    model = load_model("segmentation", "lite0-camvid").on("cpu")
+    jaccard = metrics.MulticlassJaccardIndex(11, average="none", ignore_index=11)
+    for path in sorted((shared / "camvid" / "test").glob("*.png")):
+        mask = torch.from_numpy(np.array(Image.open(shared / "camvid" / "testannot" / path.name)))
+        pixels = read_image(path.read_bytes()).image
+        with torch.inference_mode():
+            logits = model.network(model.preprocess(pixels)[None])
+        sized = functional.interpolate(logits, size=mask.shape, mode="bilinear", align_corners=False)
+        jaccard.update(sized.argmax(1), mask[None].long())
+    card = (FOLDER / "lite0-camvid.md").read_text()
+    (said,) = re.findall(r"mIoU ([\d.]+) %", card)[:1]
+    assert jaccard.compute().mean().item() == pytest.approx(float(said) / 100, abs=5e-4) and float(said) > 66
+    rows = [line for line in card.splitlines() if line.startswith("| .")]
+    ious = [float(cell) for cell in rows[0].strip("| ").split("|")]
+    assert np.allclose(jaccard.compute().numpy(), ious, atol=6e-4)
