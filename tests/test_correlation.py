@@ -485,6 +485,18 @@ def test_runs_with_no_similarity_are_one_sentence() -> None:
         correlation_sections([_cell("none", 9, RIGHT), _cell("jpeg", 1, RIGHT)])
 
 
+def test_runs_without_answers_are_another() -> None:
+    failed = [_cell("jpeg", q, [None] * N, psnr=20.0 + q) for q in (1, 2, 3)]
+    with pytest.raises(UserError, match="no setting has samples with answers"):
+        correlation_sections([_cell("none", 9, RIGHT), *failed])
+
+
+def test_why_nothing_can_be_said_within_is_the_reason() -> None:
+    without = [_cell("jpeg", q, _losing(9 - q), psnr=20.0 + q) for q in range(1, 6)]
+    over = correlation_sections(without)[0]
+    assert "Within operating points nothing can be said: the originals were not measured." in over.notes
+
+
 @pytest.mark.parametrize("points", [1, 2, 3])
 def test_few_points_say_so(points: int) -> None:
     cells = [_cell("none", 9, RIGHT)]

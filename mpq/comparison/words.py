@@ -46,7 +46,9 @@ def _verdict(comparison: Comparison, group: Group, name: str, *, first: bool) ->
 def _without_average(comparison: Comparison, group: Group, name: str) -> str:
     """What can be said where there is no BD-rate: at a setting, or of scores at equal rate, or why nothing."""
     codec, score = comparison.codec, group.score
-    own_last = comparison.matches[::-1]  # the codec's own settings, which come last, say it best
+    # The codec's own settings, which come last, say it best; those that are no better than a cheaper one say nothing.
+    worth = {id(p) for c in (codec, name) for p in _undominated(_points_of(comparison, c), score)}
+    own_last = [match for match in comparison.matches[::-1] if id(match.point) in worth]
     match = next((m for m in own_last if m.bits.estimate), None)
     if match is not None:
         needs = fewer(match.bits, f" than {name}", bits=True)
@@ -61,6 +63,11 @@ def _without_average(comparison: Comparison, group: Group, name: str) -> str:
         by = signed(match.gain.estimate, score.scale)
         return f"{text}, but at the rate of {match.point.spec} it has {by} {unit(score)}"
     return text
+
+
+def _points_of(comparison: Comparison, codec: str) -> list[Point]:
+    points = [match.point for match in comparison.matches if match.point.codec == codec]
+    return sorted(points, key=lambda point: point.rate.value)
 
 
 def _fewest(group: Group, found: Against, lost: str) -> str:
@@ -106,6 +113,12 @@ def answer_by_setting(group: Group, found: Against) -> str:
     point = match.point
     here = f"{shown(score, point.scores[score.key].value)}, {rate(point.rate.value)} {group.rate.title}"
     sentence = f"At the {score.title} of {point.spec} ({here})"
+    if match.bits.estimate == Estimate(0.0, 0.0, 0.0):
+        return f"{sentence} {codec} needs as many bits as {name}."
+    if _certain(match.bits) and not decided(match.bits):
+        size = _step(_value(match.bits))
+        assert match.bits.estimate is not None
+        return f"{sentence} whether {codec} needs fewer bits than {name} is open ({size} %, {_between(match.bits.estimate)})."
     if _value(match.bits) > 0:
         return f"{sentence} {name} needs the fewest bits; {codec} needs {fewer(match.bits)}."
     return f"{sentence} {codec} needs the fewest bits, {rate(_value(match.matched_rate))} {group.rate.title}: {fewer(match.bits)}."

@@ -5,6 +5,7 @@ A similarity that only follows the rate says little, so the rate stands beside t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -13,11 +14,10 @@ import numpy as np
 from rich.markup import escape
 
 from mpq.correlation.losses import Losses, losses_of
-from mpq.correlation.statistics import KINDS, Kind
-from mpq.correlation.study import GIVEN, UNKNOWN, Cell, Observed, Predictor, Study, studies_of
+from mpq.correlation.statistics import FEWEST, KINDS, Kind
+from mpq.correlation.study import GIVEN, UNKNOWN, Observed, Predictor, Study, studies_of
 from mpq.correlation.words import in_words, listed, points_answer, within_answer
-from mpq.errors import UserError
-from mpq.summary import Group
+from mpq.summary import Cell, Group
 from mpq.wording import counted, rate, title
 from reports.content import Cloud, Column, Figure, Scatter, Section, Table
 
@@ -25,13 +25,9 @@ from reports.content import Cloud, Column, Figure, Scatter, Section, Table
 def correlation_sections(cells: Iterable[Cell], *, max_failures: float = 0.01) -> list[Section]:
     """For each data set and model: over operating points, and within them; then over points of all groups of a task.
 
-    cells: of one or several runs, as ``Store.read`` gives them. Raises UserError where no similarity was measured.
+    cells: of one or several runs, as ``Store.read`` gives them. Raises UserError where no similarity was measured, or no setting has answers.
     """
     studies = studies_of(cells, max_failures)
-    if not studies:
-        raise UserError(
-            "no similarity was measured here: sweep again with --similarity, e.g. psnr,ssim,st-lpips"
-        )
     sections = []
     for study in studies:
         within = _within_sections(study)
@@ -103,11 +99,15 @@ def _points_section(studies: list[Study], notes: list[str]) -> Section:
     if len(studies) > 1:
         parts = [observed.group.task, observed.group.view, f"{len(studies)} groups", "over operating points"]
         head = " · ".join(filter(None, parts))
+    notes = [*notes, *(said for study in studies for said in study.left_out)]
+    answer = points_answer(observed, found)
+    if all(math.isnan(found[p.name]["spearman"].estimate.value) for p in observed.predictors[:-1]):
+        return Section(head, answer, Table(columns, []), notes=notes, data=data)  # the answer says it all
     return Section(
         head,
-        points_answer(observed, found),
+        answer,
         Table(columns, rows, group="band"),
-        notes=[*_POINTS_NOTES, *notes, *(said for study in studies for said in study.left_out)],
+        notes=[*_POINTS_NOTES, *notes],
         data=data,
         figures=[figure for p in observed.predictors[:-1] if (figure := _scatter(observed, p)) is not None],
     )
@@ -161,11 +161,15 @@ def _within_sections(study: Study) -> list[Section]:
 
 
 def _nothing_within(study: Study) -> str:
-    if any(study.each):
-        return "Within operating points nothing can be said: no sample lost anything, or all lost the same."
-    return (
-        "Within operating points nothing can be said: the samples that were coded are not those with answers."
-    )
+    group = study.group
+    why = "no sample lost anything, or all lost the same"
+    if not any(study.each):
+        why = "the samples that were coded are not those with answers"
+    elif group.baseline is None and not group.score.fidelity:
+        why = "the originals were not measured"
+    elif (scored := max(point.scored for point in study.points)) < FEWEST and not group.score.binary:
+        why = f"it takes {FEWEST} samples with scores, and there are {scored}"
+    return f"Within operating points nothing can be said: {why}."
 
 
 def _means_section(within: Losses) -> Section:

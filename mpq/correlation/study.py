@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpq.correlation.statistics import FEWEST, Correlation, Kind, correlation, point_draws
+from mpq.errors import UserError
 from mpq.rows import column
 from mpq.summary import Cell, Group, Point, summarize
 from mpq.tasks.base import Score
@@ -63,10 +64,20 @@ class Study:
 
 
 def studies_of(cells: Iterable[Cell], max_failures: float) -> list[Study]:
-    """One a data set and model that has any measure. cells: of one or several runs, as ``Store.read`` gives them."""
+    """One a data set and model that has any measure. cells: of one or several runs, as ``Store.read`` gives them.
+
+    Raises UserError where none has.
+    """
     # The points' own intervals and confidence are not asked for here.
     groups = summarize(cells, drops=(), resamples=100)
-    return [study for group in groups if (study := _study(group, max_failures)).measures]
+    studies = [_study(group, max_failures) for group in groups]
+    if not any(study.points for study in studies):
+        raise UserError("no setting has samples with answers, so there is nothing to correlate")
+    if not any(study.measures for study in studies):
+        raise UserError(
+            "no similarity was measured here: sweep again with --similarity, e.g. psnr,ssim,st-lpips"
+        )
+    return [study for study in studies if study.measures]
 
 
 def _study(group: Group, max_failures: float) -> Study:

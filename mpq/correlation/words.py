@@ -20,10 +20,18 @@ def points_answer(observed: Observed, found: dict[str, dict[str, Correlation]]) 
     count, what = len(observed.points), observed.what
     if count < 3:
         return f"A correlation needs three operating points; there {'is' if count == 1 else 'are'} {count}."
+    scored = observed.values[np.isfinite(observed.values)]
+    if len(scored) < 3:
+        return (
+            f"A correlation needs three operating points with a score; {len(scored)} of the {count} have one."
+        )
     known = [p for p in observed.predictors[:-1] if math.isfinite(found[p.name]["spearman"].estimate.value)]
     if not known:
-        flat = np.ptp(observed.values[np.isfinite(observed.values)]) == 0
-        return f"{what if flat else 'Every similarity'} is the same at all points: there is nothing to correlate."
+        few = all(observed.there(p).sum() < 3 for p in observed.predictors[:-1])
+        if few and np.ptp(scored):
+            return "No similarity is finite at three of the points: there is nothing to correlate."
+        flat = what if not np.ptp(scored) else "Every similarity"
+        return f"{flat} is the same at all points: there is nothing to correlate."
     known.sort(key=lambda p: -found[p.name]["spearman"].estimate.value)
     best, estimate = known[0], found[known[0].name]["spearman"].estimate
     points = found[best.name]["spearman"].points

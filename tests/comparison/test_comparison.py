@@ -97,6 +97,25 @@ def test_half_the_bits_for_the_same_answers_are_exactly_that() -> None:
     assert rows[1]["bd_score"].startswith("+10.0 (")
 
 
+@pytest.mark.parametrize(
+    ("jpeg", "webp", "said"),
+    [
+        ([(0.5, 190), (1, 190)], [(0.2, 190), (1, 190)], "webp:q=0 webp needs 60 % fewer bits than jpeg"),
+        (JPEG, [(0.5, 130), (1, 130), (2, 130)], "webp:q=0 webp needs 65 % fewer bits than jpeg"),
+    ],
+)
+def test_a_setting_that_a_cheaper_one_equals_says_nothing_of_a_codec(
+    jpeg: Points, webp: Points, said: str
+) -> None:
+    answer, _, _ = _texts(_group({"jpeg": jpeg, "webp": webp}))
+    assert said in answer and "more bits" not in answer
+
+
+def test_equal_ladders_need_as_many_bits_setting_by_setting() -> None:
+    _, by_setting = comparison_sections([_group({"jpeg": JPEG, "webp": JPEG})], "jpeg")
+    assert by_setting.answer.endswith("webp needs as many bits as jpeg.")
+
+
 def test_swapped_it_needs_twice_the_bits() -> None:
     group = _group({"jpeg": JPEG, "webp": HALF})
     assert _only(against(group, "webp")).bd_rate.estimate.value == pytest.approx(1)
