@@ -26,7 +26,7 @@ def glossary_section(groups: Sequence[Group]) -> Section:
             if similarity.column in measured:
                 said.setdefault(similarity.title, (similarity.summary, similarity.better))
     rows = [
-        {"term": escape(term), "what": escape(f"{what[0].upper()}{what[1:]}"), "better": better}
+        {"term": escape(term), "what": escape(_sentence(what)), "better": better}
         for term, (what, better) in said.items()
     ]
     columns = [
@@ -38,3 +38,9 @@ def glossary_section(groups: Sequence[Group]) -> Section:
         "Of each setting: what it costs, what the model still gets right, and how alike it left the samples."
     )
     return Section("What the columns are", answer, Table(columns, rows))
+
+
+def _sentence(summary: str) -> str:
+    """With a capital, unless its first word has one of its own: mIoU."""
+    first = summary.split(maxsplit=1)[0]
+    return summary if first[1:] != first[1:].lower() else f"{summary[0].upper()}{summary[1:]}"
