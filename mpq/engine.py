@@ -1,4 +1,4 @@
-"""Where blocks of samples run: in this process, or in a pool of processes beside a model on a GPU.
+"""Where blocks of samples run: in this process, in a pool of processes beside a model on a GPU, or elsewhere, by shares.
 
 On a CPU each worker does a block's whole way, coding and inference, on one thread: no core waits for
 another, nothing large crosses a process boundary, and the result does not depend on the number of workers.
@@ -11,10 +11,12 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import re
 import signal
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
@@ -40,6 +42,36 @@ class Job(Protocol):
 
     def lost(self, block: Block, reason: str) -> Rows:
         """Rows for samples whose worker died."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A share of all blocks, ``number`` of ``count`` (from 1): every count-th, so that slow ones are spread.
+
+    Which blocks are whose depends on nothing else: machines need not know of each other.
+    """
+
+    number: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """``2/8``. Raises UserError."""
+        found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip(), re.ASCII)
+        shard = cls(int(found[1]), int(found[2])) if found else cls(0, 0)
+        if not 1 <= shard.number <= shard.count:
+            raise UserError(f"--shard is a number of a count, such as 2/8, not '{text}'")
+        return shard
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+    def of(self, blocks: Sequence[Block]) -> list[Block]:
+        """Its blocks among all there are."""
+        return list(blocks[self.number - 1 :: self.count])
+
+
+WHOLE = Shard(1, 1)
 
 
 def cores() -> int:

@@ -155,27 +155,29 @@ class Sweep:
         least, most = self.task.block
         return min(most, max(least, -(-len(self.dataset.sources) // 32)))
 
-    def blocks(self, missing: dict[int, list[Slot]]) -> list[list[int]]:
-        """The blocks that hold a sample with something missing."""
+    @property
+    def blocks(self) -> list[engine.Block]:
+        """All of the data set, in its order."""
         count, size = len(self.dataset.sources), self.block_size
-        whole = [list(range(start, min(start + size, count))) for start in range(0, count, size)]
-        return [block for block in whole if any(i in missing for i in block)]
+        return [list(range(start, min(start + size, count))) for start in range(0, count, size)]
 
     def run(
         self,
         store: Store,
         *,
         workers: int | None = None,
+        shard: engine.Shard = engine.WHOLE,
         started: Callable[[int, int], None] = lambda total, done: None,
         advanced: Callable[[int], None] = lambda pieces: None,
     ) -> None:
-        """Fills what is missing in ``store``.
+        """Fills what is missing in ``store``, as far as it is the shard's; gathers the cells that are then whole.
 
         started: called with the number of pieces (a block at a setting) in all and already done; advanced:
         with each that is done.
         """
         missing = self.missing(store)
-        blocks = self.blocks(missing)
+        share = shard.of(self.blocks)
+        blocks = [block for block in share if any(i in missing for i in block)]
         job = BlockJob(
             self.task,
             self.dataset,
@@ -188,7 +190,7 @@ class Sweep:
             self.device,
             self.models,
         )
-        every = len(self.blocks({i: [] for i in range(len(self.dataset.sources))})) * len(self.codecs)
+        every = len(share) * len(self.codecs)
         pieces = sum(len({s.codec for s in job.slots(block)} | {0}) for block in blocks)
         started(every, every - pieces)
         # In an order of its own, so that several processes on one folder meet late; what another has done by

@@ -65,7 +65,7 @@ def bench(
     made = Sweep.prepare(Plan(data=data, model=models, codec=(codec,), similarity=()))
     made.dataset = _repeated(made.dataset, samples)
     made.targets = {name: _cycled(targets, samples) for name, targets in made.targets.items()}
-    count = min(workers or engine.cores(), len(made.blocks({i: [] for i in range(samples)})))
+    count = min(workers or engine.cores(), len(made.blocks))
     tensors = _ready(made.models, made.dataset)
     takes: dict[str, list[float]] = {"sweep": [], "loop": [], "threads": [], "processes": []}
     for _ in range(rounds):

@@ -59,6 +59,10 @@ def sweep(
         int | None,
         typer.Option(help="Processes; 1 is this one. [default: one a core]", min=1, show_default=False),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Do number I of N shares alone, as I/N: for many machines.", show_default=False),
+    ] = None,
     device: Annotated[str, typer.Option(help="Where models run: auto, cpu, cuda, mps.")] = "auto",
     retry: Annotated[bool, typer.Option("--retry", help="Make cells that failed anew.")] = False,
     max_drop: MaxDrop = 1.0,
@@ -103,15 +107,22 @@ def sweep(
     if print_plan:
         typer.echo(to_yaml(asked), nl=False)
         return
-    _run_sweep(asked, workers, device, retry, max_drop, form)
+    _run_sweep(asked, workers, shard, device, retry, max_drop, form)
 
 
 def _run_sweep(
-    plan: Any, workers: int | None, device: str, retry: bool, max_drop: float, form: str | None
+    plan: Any,
+    workers: int | None,
+    shard: str | None,
+    device: str,
+    retry: bool,
+    max_drop: float,
+    form: str | None,
 ) -> None:
     from mpq import engine
     from mpq.codecs.learned import is_learned
 
+    share = engine.Shard.parse(shard) if shard else engine.WHOLE
     if workers != 1:
         learned = any(is_learned(spec) for spec in plan.codec)
         engine.warm_up(["torch", "timm", "mpq.sweep", *(["mpq.networks.coders"] if learned else [])])
@@ -140,12 +151,20 @@ def _run_sweep(
             made.run(
                 store,
                 workers=workers,
+                shard=share,
                 started=lambda total, done: progress.start(total, done, made.block_size),
                 advanced=progress.advance,
             )
     except KeyboardInterrupt:
         remark("stopped; what was finished is kept, and the same command goes on from there")
         raise typer.Exit(130) from None
+    whole = made.hashes & store.finished().keys()
+    if shard and whole != made.hashes:
+        remark(
+            f"share {share} is done; {len(whole)} of {len(made.hashes)} cells are whole. The other shares fill the rest: "
+            f"in this folder, or in theirs, which mpq merge puts together and the same sweep with that --out finishes"
+        )
+        return
     sections, status = sections_of(store, made.hashes, max_drop, plan.max_failures)
     show(sections, form)
     unreadable = made.unreadable(store)
