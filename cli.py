@@ -14,6 +14,7 @@ import typer
 from mpq import __version__
 from mpq.commands.bench import bench
 from mpq.commands.catalogue import codecs, datasets, metrics, models
+from mpq.commands.plan import plan
 from mpq.commands.reproduce import reproduce
 from mpq.commands.results import compare, correlate, merge, recommend, report
 from mpq.commands.roundtrip import roundtrip
@@ -33,6 +34,7 @@ mpq = typer.Typer(
 )
 for command in (
     sweep,
+    plan,
     report,
     recommend,
     compare,

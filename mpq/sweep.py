@@ -161,6 +161,21 @@ class Sweep:
         count, size = len(self.dataset.sources), self.block_size
         return [list(range(start, min(start + size, count))) for start in range(0, count, size)]
 
+    def job(self, missing: dict[int, list[Slot]]) -> BlockJob:
+        """missing: sample index -> the cells that want a row for it."""
+        return BlockJob(
+            self.task,
+            self.dataset,
+            self.codecs,
+            [(model.name, self._weights(model)) for model in self.models],
+            [model.weights_sha256 for model in self.models],
+            [self.targets[model.name] for model in self.models],
+            self.plan.similarity or (),
+            missing,
+            self.device,
+            self.models,
+        )
+
     def run(
         self,
         store: Store,
@@ -178,18 +193,7 @@ class Sweep:
         missing = self.missing(store)
         share = shard.of(self.blocks)
         blocks = [block for block in share if any(i in missing for i in block)]
-        job = BlockJob(
-            self.task,
-            self.dataset,
-            self.codecs,
-            [(model.name, self._weights(model)) for model in self.models],
-            [model.weights_sha256 for model in self.models],
-            [self.targets[model.name] for model in self.models],
-            self.plan.similarity or (),
-            missing,
-            self.device,
-            self.models,
-        )
+        job = self.job(missing)
         every = len(share) * len(self.codecs)
         pieces = sum(len({s.codec for s in job.slots(block)} | {0}) for block in blocks)
         started(every, every - pieces)

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mpq.commands.options import INCOMPLETE, MaxDrop, Out, names, weights_of
+from mpq.commands.asking import (
+    Codecs,
+    Data,
+    Device,
+    Labels,
+    Limit,
+    Models,
+    NoLabels,
+    PlanFile,
+    Seed,
+    Similarity,
+    Task,
+    Weights,
+    Workers,
+    asked,
+)
+from mpq.commands.options import INCOMPLETE, MaxDrop, Out
 from mpq.commands.results import sections_of
 from mpq.devices import device as device_here
 from mpq.errors import UserError
@@ -15,39 +30,17 @@ from reports.printing import AsCsv, AsJson, AsLatex, AsMarkdown, console_of, for
 
 
 def sweep(
-    plan: Annotated[Path | None, typer.Argument(help="A plan file (YAML); options override it.")] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            help="classification, segmentation, speech, separation or reid. [default: classification]",
-            show_default=False,
-        ),
-    ] = None,
-    codec: Annotated[
-        list[str] | None, typer.Option(help="name, or name:key=a,b,c. Again for more.", show_default=False)
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(help="A folder, or a data set's name (see mpq datasets).", show_default=False),
-    ] = None,
-    labels: Annotated[str | None, typer.Option(help="Table of files and labels.", show_default=False)] = None,
-    no_labels: Annotated[bool, typer.Option("--no-labels", help="Measure fidelity only.")] = False,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(help="A model (see mpq models). Again for more.", show_default=False),
-    ] = None,
-    weights: Annotated[
-        list[str] | None,
-        typer.Option(help="MODEL=FILE, CODEC=FILE, or the one model's FILE.", show_default=False),
-    ] = None,
-    similarity: Annotated[
-        str | None,
-        typer.Option(help="Names (see mpq metrics), or none. [default: the task's]", show_default=False),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(help="Take this many samples, drawn.", show_default=False)
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the drawing. [default: 0]", show_default=False)] = None,
+    plan: PlanFile = None,
+    task: Task = None,
+    codec: Codecs = None,
+    data: Data = None,
+    labels: Labels = None,
+    no_labels: NoLabels = False,
+    model: Models = None,
+    weights: Weights = None,
+    similarity: Similarity = None,
+    limit: Limit = None,
+    seed: Seed = None,
     max_failures: Annotated[
         float | None,
         typer.Option(
@@ -55,15 +48,12 @@ def sweep(
         ),
     ] = None,
     out: Out = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(help="Processes; 1 is this one. [default: one a core]", min=1, show_default=False),
-    ] = None,
+    workers: Workers = None,
     shard: Annotated[
         str | None,
         typer.Option(help="Do number I of N shares alone, as I/N: for many machines.", show_default=False),
     ] = None,
-    device: Annotated[str, typer.Option(help="Where models run: auto, cpu, cuda, mps.")] = "auto",
+    device: Device = "auto",
     retry: Annotated[bool, typer.Option("--retry", help="Make cells that failed anew.")] = False,
     max_drop: MaxDrop = 1.0,
     print_plan: Annotated[
@@ -78,36 +68,28 @@ def sweep(
 
     Alone: the demonstration. The same command again goes on where it was stopped.
     """
-    from mpq.plan import DEMONSTRATION, Plan, plan_from, read_plan, to_yaml
+    from mpq.plan import to_yaml
 
-    given: dict[str, Any] = {
-        "task": task,
-        "codec": codec,
-        "data": data,
-        "labels": labels,
-        "no_labels": no_labels or None,
-        "model": model,
-        "similarity": None if similarity is None else names(similarity),
-        "limit": limit,
-        "seed": seed,
-        "max_failures": max_failures,
-        "out": str(out) if out else None,
-    }
-    given = {key: value for key, value in given.items() if value is not None}
-    demonstration = plan is None and not given.keys() - {"out", "max_failures", "seed", "limit"}
-    base = read_plan(plan) if plan else DEMONSTRATION if demonstration else Plan()
-    if task not in (None, base.task):
-        base = base.of(task)
-    # What a plan's own weights were for may not be asked any more.
-    models, codecs = given.get("model") or list(base.model), given.get("codec") or list(base.codec)
-    kept = {spec: file for spec, file in base.weights.items() if spec in [*models, *codecs]}
-    given["weights"] = kept | weights_of(weights or [], models, codecs)
-    asked = plan_from(given, "command line", base)
+    made = asked(
+        plan,
+        task,
+        weights,
+        similarity,
+        codec=codec,
+        data=data,
+        labels=labels,
+        no_labels=no_labels or None,
+        model=model,
+        limit=limit,
+        seed=seed,
+        max_failures=max_failures,
+        out=str(out) if out else None,
+    )
     form = form_of(json, csv, markdown, latex)
     if print_plan:
-        typer.echo(to_yaml(asked), nl=False)
+        typer.echo(to_yaml(made), nl=False)
         return
-    _run_sweep(asked, workers, shard, device, retry, max_drop, form)
+    _run_sweep(made, workers, shard, device, retry, max_drop, form)
 
 
 def _run_sweep(

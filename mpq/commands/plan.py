@@ -1,0 +1,91 @@
+"""``mpq plan``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mpq.commands.asking import (
+    Codecs,
+    Data,
+    Device,
+    Labels,
+    Limit,
+    Models,
+    NoLabels,
+    PlanFile,
+    Seed,
+    Similarity,
+    Task,
+    Weights,
+    Workers,
+    asked,
+)
+from mpq.devices import device as device_here
+from mpq.errors import UserError
+from reports.printing import AsCsv, AsJson, AsLatex, AsMarkdown, console_of, form_of, remark, show
+
+
+def plan(
+    plan: PlanFile = None,
+    task: Task = None,
+    codec: Codecs = None,
+    data: Data = None,
+    labels: Labels = None,
+    no_labels: NoLabels = False,
+    model: Models = None,
+    weights: Weights = None,
+    similarity: Similarity = None,
+    limit: Limit = None,
+    seed: Seed = None,
+    workers: Workers = None,
+    device: Device = "auto",
+    seconds: Annotated[float, typer.Option(help="Of timing.", min=0)] = 30.0,
+    cores: Annotated[
+        str, typer.Option(help="How many, to tell the time on.", show_default=True)
+    ] = "1,16,256",
+    json: AsJson = False,
+    csv: AsCsv = False,
+    markdown: AsMarkdown = False,
+    latex: AsLatex = False,
+) -> None:
+    """What a sweep will cost, before it runs: cells, core-hours, bytes, and the time on more cores."""
+    form = form_of(json, csv, markdown, latex)
+    numbers = _numbers(cores)
+    made = asked(
+        plan,
+        task,
+        weights,
+        similarity,
+        codec=codec,
+        data=data,
+        labels=labels,
+        no_labels=no_labels or None,
+        model=model,
+        limit=limit,
+        seed=seed,
+    )
+    from mpq import engine
+    from mpq.cost import estimate
+    from mpq.cost_report import cost_section
+    from mpq.sweep import Sweep
+
+    console = console_of(stderr=True)
+    with console.status("reading data and models"):
+        ready = Sweep.prepare(made, device_here(device))
+    remark(*ready.notes, *ready.lacking, *ready.dataset.problems)
+    with console.status(f"timing blocks for about {seconds:g} s"):
+        cost = estimate(ready, seconds=seconds, workers=workers, seed=made.seed)
+    here = workers or engine.cores()
+    show([cost_section(cost, ready.dataset.name, sorted({here, *numbers}), here)], form)
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        numbers = [int(number) for number in text.split(",")]
+    except ValueError:
+        numbers = [0]
+    if min(numbers) < 1:
+        raise UserError(f"--cores is numbers such as 1,16,256, not '{text}'")
+    return numbers
