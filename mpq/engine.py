@@ -2,8 +2,8 @@
 
 On a CPU each worker does a block's whole way, coding and inference, on one thread: no core waits for
 another, nothing large crosses a process boundary, and the result does not depend on the number of workers.
-With a GPU the workers code and preprocess, and this process scores. A worker that dies takes only its block
-with it: the block is tried again sample by sample, and the sample that kills becomes a row with an error.
+With a GPU the workers code and preprocess, and this process scores. A worker that dies, or hangs and is ended, takes
+only its block with it: the block is tried again sample by sample, and the sample that kills becomes a row with an error.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import re
 import signal
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +23,9 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from mpq.errors import UserError
+
+PATIENCE = 3600.0
+"""Seconds for a piece, a block at one setting, after which a worker is taken for hung."""
 
 Rows = list[dict[str, Any]]
 Block = Sequence[int]
@@ -86,17 +90,21 @@ def run(
     score_here: bool = False,
     skip: Callable[[Block], bool] = lambda block: False,
     on_piece: Callable[[], None] = lambda: None,
+    patience: float = PATIENCE,
 ) -> Iterator[tuple[Block, Rows]]:
     """Yields each block with its rows as it is finished.
 
     workers: 1 means this process, where a crash in native code is fatal. score_here: coding in the workers,
     scoring in this process (for a GPU). skip: asked when a block's turn comes, whether somebody else has done it.
-    on_piece: called after each piece.
+    on_piece: called after each piece. patience: seconds that a worker may take for a piece; this process waits for itself
+    for ever.
     """
     if workers == 1 and not score_here:
         yield from _run_here(job, (block for block in blocks if not skip(block)), on_piece)
     elif blocks:
-        yield from _Pool(job, blocks, min(workers, len(blocks)), score_here, skip, on_piece).results()
+        yield from _Pool(
+            job, blocks, min(workers, len(blocks)), score_here, skip, on_piece, patience
+        ).results()
 
 
 def _run_here(
@@ -138,6 +146,7 @@ class _Worker:
         self.process.start()
         theirs.close()
         self.ready = False
+        self.since = time.monotonic()  # its last sign
         self.block: Block | None = None
         self.rows: Rows = []
         self.score: Callable[[Any], Rows] | None = None
@@ -157,6 +166,7 @@ class _Pool:
         score_here: bool,
         skip: Callable[[Block], bool],
         on_piece: Callable[[], None],
+        patience: float,
     ) -> None:
         self.job = job
         self.waiting = deque(blocks)
@@ -164,6 +174,7 @@ class _Pool:
         self.score_here = score_here
         self.skip = skip
         self.on_piece = on_piece
+        self.patience = patience
         if score_here:
             job.open(threads=cores(), scores=True)
 
@@ -174,8 +185,14 @@ class _Pool:
                 self._assign(worker)
             while any(worker.block is not None for worker in workers):
                 busy = {worker.connection: worker for worker in workers if worker.block is not None}
-                for connection in wait(list(busy)):
+                heard = wait(list(busy), timeout=self._until_the_next_is_late(busy.values()))
+                for worker in busy.values():
+                    if worker.connection not in heard and self._is_late(worker):
+                        worker.process.kill()
+                        yield from self._bury(worker, workers, f"a piece took more than {self.patience:g} s")
+                for connection in heard:
                     worker = busy[connection]
+                    worker.since = time.monotonic()
                     try:
                         kind, content = worker.connection.recv()
                     except (EOFError, OSError):  # dead, perhaps in the middle of a message
@@ -199,12 +216,21 @@ class _Pool:
             for worker in workers:
                 worker.stop()
 
+    def _is_late(self, worker: _Worker) -> bool:
+        # While it starts it may be waiting for the network.
+        return worker.ready and time.monotonic() - worker.since > self.patience
+
+    def _until_the_next_is_late(self, workers: Iterable[_Worker]) -> float:
+        now = time.monotonic()
+        left = [self.patience - (now - worker.since) for worker in workers if worker.ready]
+        return max(0.0, min(left, default=self.patience)) + 0.1
+
     def _next(self) -> Block | None:
         return self.waiting.popleft() if self.waiting else None
 
     def _assign(self, worker: _Worker) -> None:
         worker.block = next((b for b in iter(self._next, None) if not self.skip(b)), None)
-        worker.rows = []
+        worker.rows, worker.since = [], time.monotonic()
         if worker.block is None:
             return
         if self.score_here:
@@ -212,7 +238,7 @@ class _Pool:
         with contextlib.suppress(OSError):  # it may be dead already: the next receive says so
             worker.connection.send(worker.block)
 
-    def _bury(self, worker: _Worker, workers: list[_Worker]) -> Iterator[tuple[Block, Rows]]:
+    def _bury(self, worker: _Worker, workers: list[_Worker], late: str = "") -> Iterator[tuple[Block, Rows]]:
         worker.process.join()
         code, block = worker.process.exitcode or 0, worker.block
         assert block is not None
@@ -228,7 +254,7 @@ class _Pool:
             self._assign(replacement)
         else:
             self._assign(replacement)
-            yield block, self.job.lost(block, f"the worker process died ({reason})")
+            yield block, self.job.lost(block, late or f"the worker process died ({reason})")
 
 
 def _serve(connection: Connection, job: Job, score_there: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ class Squares:
     """Squares its indices; dies or complains at those it is told."""
 
     dies_at: int | None = None
+    hangs_at: int | None = None
     fails_at: int | None = None
     error: type[Exception] = UserError
     opens: bool = True
@@ -34,6 +36,8 @@ class Squares:
         for i in block:
             if i == self.dies_at:
                 os.kill(os.getpid(), signal.SIGKILL)
+            if i == self.hangs_at:
+                time.sleep(600)
             if i == self.fails_at:
                 raise self.error(f"sample {i} is bad")
             yield i, i * i
@@ -64,6 +68,15 @@ def test_rows_do_not_depend_on_who_ran_them(options: dict[str, Any]) -> None:
     assert [row["square"] for row in expected] == [0, 1, 4, 9, 16, 25, 36, 49]
     assert [row["first"] for row in expected] == [0, 0, 0, 3, 3, 5, 5, 5]
     assert _rows(Squares(), **options) == expected
+
+
+@pytest.mark.parametrize("score_here", [False, True])
+def test_a_hung_worker_costs_only_the_sample_that_hangs(score_here: bool) -> None:
+    start = time.monotonic()
+    rows = _rows(Squares(hangs_at=4), workers=2, patience=1.0, score_here=score_here)
+    assert [row.get("square") for row in rows] == [0, 1, 4, 9, None, 25, 36, 49]
+    assert rows[4] == {"i": 4, "error": "a piece took more than 1 s"}
+    assert time.monotonic() - start < 60
 
 
 def test_a_killed_worker_costs_only_the_sample_that_kills() -> None:

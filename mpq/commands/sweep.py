@@ -53,6 +53,10 @@ def sweep(
         str | None,
         typer.Option(help="Do number I of N shares alone, as I/N: for many machines.", show_default=False),
     ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(help="Seconds that a block, then each sample of it, may take at a setting.", min=1),
+    ] = 3600.0,
     device: Device = "auto",
     retry: Annotated[bool, typer.Option("--retry", help="Make cells that failed anew.")] = False,
     max_drop: MaxDrop = 1.0,
@@ -89,13 +93,14 @@ def sweep(
     if print_plan:
         typer.echo(to_yaml(made), nl=False)
         return
-    _run_sweep(made, workers, shard, device, retry, max_drop, form)
+    _run_sweep(made, workers, shard, timeout, device, retry, max_drop, form)
 
 
 def _run_sweep(
     plan: Any,
     workers: int | None,
     shard: str | None,
+    timeout: float,
     device: str,
     retry: bool,
     max_drop: float,
@@ -134,6 +139,7 @@ def _run_sweep(
                 store,
                 workers=workers,
                 shard=share,
+                patience=timeout,
                 started=lambda total, done: progress.start(total, done, made.block_size),
                 advanced=progress.advance,
             )
