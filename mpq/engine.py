@@ -91,14 +91,25 @@ def run(
     skip: Callable[[Block], bool] = lambda block: False,
     on_piece: Callable[[], None] = lambda: None,
     patience: float = PATIENCE,
+    pieces: int = 1,
+    cluster: str = "",
 ) -> Iterator[tuple[Block, Rows]]:
     """Yields each block with its rows as it is finished.
 
     workers: 1 means this process, where a crash in native code is fatal. score_here: coding in the workers,
     scoring in this process (for a GPU). skip: asked when a block's turn comes, whether somebody else has done it.
     on_piece: called after each piece. patience: seconds that a worker may take for a piece; this process waits for itself
-    for ever.
+    for ever. pieces: of a block. cluster: the address of a Ray cluster ("local" starts one), whose cores then all work, on one
+    whole way each, or whose GPUs do where ``score_here`` says that there are some.
     """
+    if cluster:
+        from mpq import ray_cluster
+
+        limit = patience * pieces
+        yield from ray_cluster.run(
+            job, blocks, address=cluster, gpu=score_here, limit=limit, skip=skip, on_piece=on_piece
+        )
+        return
     if workers == 1 and not score_here:
         yield from _run_here(job, (block for block in blocks if not skip(block)), on_piece)
     elif blocks:

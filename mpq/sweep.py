@@ -183,12 +183,13 @@ class Sweep:
         workers: int | None = None,
         shard: engine.Shard = engine.WHOLE,
         patience: float = engine.PATIENCE,
+        cluster: str = "",
         started: Callable[[int, int], None] = lambda total, done: None,
         advanced: Callable[[int], None] = lambda pieces: None,
     ) -> None:
         """Fills what is missing in ``store``, as far as it is the shard's; gathers the cells that are then whole.
 
-        patience: seconds for a block at one setting, then for a sample of it alone; a sample that takes longer has an error.
+        cluster: as in ``engine.run``. patience: seconds for a block at one setting, then for a sample of it alone; a sample that takes longer has an error.
 
         started: called with the number of pieces (a block at a setting) in all and already done; advanced:
         with each that is done.
@@ -213,6 +214,8 @@ class Sweep:
             score_here=self.device != "cpu",
             on_piece=lambda: advanced(1),
             patience=patience,
+            pieces=len(self.codecs),
+            cluster=cluster,
         )
         for block, rows in results:
             store.write_part(self._part(job, block), rows, fields)

@@ -53,6 +53,13 @@ def sweep(
         str | None,
         typer.Option(help="Do number I of N shares alone, as I/N: for many machines.", show_default=False),
     ] = None,
+    where: Annotated[
+        str,
+        typer.Option("--engine", help="local: this machine's processes; ray: a cluster's (extra: ray)."),
+    ] = "local",
+    address: Annotated[
+        str, typer.Option(help="Of the Ray cluster; 'local' starts one on this machine.")
+    ] = "auto",
     timeout: Annotated[
         float,
         typer.Option(help="Seconds that a block, then each sample of it, may take at a setting.", min=1),
@@ -93,13 +100,20 @@ def sweep(
     if print_plan:
         typer.echo(to_yaml(made), nl=False)
         return
-    _run_sweep(made, workers, shard, timeout, device, retry, max_drop, form)
+    _run_sweep(made, workers, shard, _cluster(where, address), timeout, device, retry, max_drop, form)
+
+
+def _cluster(where: str, address: str) -> str:
+    if where not in ("local", "ray"):
+        raise UserError(f"--engine is local or ray, not '{where}'")
+    return address if where == "ray" else ""
 
 
 def _run_sweep(
     plan: Any,
     workers: int | None,
     shard: str | None,
+    cluster: str,
     timeout: float,
     device: str,
     retry: bool,
@@ -110,7 +124,7 @@ def _run_sweep(
     from mpq.codecs.learned import is_learned
 
     share = engine.Shard.parse(shard) if shard else engine.WHOLE
-    if workers != 1:
+    if workers != 1 and not cluster:
         learned = any(is_learned(spec) for spec in plan.codec)
         engine.warm_up(["torch", "timm", "mpq.sweep", *(["mpq.networks.coders"] if learned else [])])
     from mpq.environment import command, environment
@@ -139,6 +153,7 @@ def _run_sweep(
                 store,
                 workers=workers,
                 shard=share,
+                cluster=cluster,
                 patience=timeout,
                 started=lambda total, done: progress.start(total, done, made.block_size),
                 advanced=progress.advance,
