@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from mpq.wording import counted
 from reports.content import Column, Section, Table
 
 if TYPE_CHECKING:
     from mpq.benchmarks.coding import CodingBench, Times
+    from mpq.benchmarks.growth import Growth
     from mpq.benchmarks.sweep import Bench
 
 
@@ -35,6 +37,40 @@ def bench_section(result: Bench) -> Section:
         "processes frozen as the sweep has them.",
     ]
     return Section("mpq bench", answer, Table(columns, rows), notes=notes, data=[asdict(result)])
+
+
+def growth_section(result: Growth) -> Section:
+    """``mpq bench --growth``: a line a number of samples."""
+    first, last = result.takes[0], result.takes[-1]
+    rows = [
+        {
+            "samples": f"{take.samples:,}",
+            "workers": str(take.workers),
+            "rate": f"{take.answers / take.seconds:.1f}",
+            "each": f"{1000 * take.seconds / take.samples:.0f}",
+            "memory": "" if take.megabytes is None else f"{take.megabytes:,.0f}",
+        }
+        for take in (result.alone, *result.takes)
+    ]
+    columns = [
+        Column("samples", "samples"),
+        Column("workers", "processes"),
+        Column("rate", "answers/s"),
+        Column("each", "ms a sample"),
+        Column("memory", "peak memory, MB"),
+    ]
+    answer = f"{counted(first.workers, 'core')} have {result.scaling:.2f} times the rate of one."
+    if result.exponent is not None:
+        answer += f" {last.samples / first.samples:,.0f} times the samples take {last.seconds / first.seconds:,.0f} times the time"
+        if first.megabytes and last.megabytes:
+            answer += f" and {last.megabytes - first.megabytes:+,.0f} MB of memory".replace("-", "−")
+        answer += "."
+    notes = [
+        f"{result.described}. Rates are of the steady part; starting up is left out.",
+        "Peak memory: of all processes together, what they share counted once.",
+    ]
+    data = [asdict(take) for take in (result.alone, *result.takes)]
+    return Section("mpq bench --growth", answer, Table(columns, rows), notes=notes, data=data)
 
 
 def coding_section(result: CodingBench) -> Section:

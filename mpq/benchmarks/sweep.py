@@ -63,8 +63,8 @@ def bench(
 ) -> Bench:
     """Times the sweep, the plain loop and the models alone in turn. Raises UserError."""
     made = Sweep.prepare(Plan(data=data, model=models, codec=(codec,), similarity=()))
-    made.dataset = _repeated(made.dataset, samples)
-    made.targets = {name: _cycled(targets, samples) for name, targets in made.targets.items()}
+    made.dataset = repeated(made.dataset, samples)
+    made.targets = {name: cycled(targets, samples) for name, targets in made.targets.items()}
     count = min(workers or engine.cores(), len(made.blocks))
     tensors = _ready(made.models, made.dataset)
     takes: dict[str, list[float]] = {"sweep": [], "loop": [], "threads": [], "processes": []}
@@ -82,19 +82,20 @@ def bench(
     return Bench(described, rate["sweep"], rate["loop"], rate["threads"], rate["processes"])
 
 
-def _repeated(dataset: Dataset, samples: int) -> Dataset:
-    sources = _cycled(list(dataset.sources), samples)
+def repeated(dataset: Dataset, samples: int) -> Dataset:
+    """So many samples, each under a name of its own."""
+    sources = cycled(list(dataset.sources), samples)
     return replace(dataset, sources=tuple(replace(s, id=f"{i:06d}/{s.id}") for i, s in enumerate(sources)))
 
 
-def _cycled(values: list[Any], count: int) -> list[Any]:
+def cycled(values: list[Any], count: int) -> list[Any]:
     return [values[i % len(values)] for i in range(count)]
 
 
 def _ready(models: list[Classifier], dataset: Dataset) -> list[torch.Tensor]:
     import torch
 
-    images = [read_image(source.read()).image for source in _cycled(list(dataset.sources), READY)]
+    images = [read_image(source.read()).image for source in cycled(list(dataset.sources), READY)]
     return [torch.stack([model.preprocess(image) for image in images]) for model in models]
 
 

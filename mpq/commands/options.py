@@ -33,6 +33,17 @@ def names(text: str) -> list[str]:
     return [] if text == "none" else [name.strip() for name in text.split(",") if name.strip()]
 
 
+def numbers(text: str, option: str) -> list[int]:
+    """``1,16,256``. Raises UserError."""
+    try:
+        found = [int(number) for number in text.split(",")]
+    except ValueError:
+        found = [0]
+    if min(found) < 1:
+        raise UserError(f"{option} is numbers such as 1,16,256, not '{text}'")
+    return found
+
+
 def weights_of(given: list[str], models: list[str], codecs: list[str]) -> dict[str, str]:
     """SPEC=FILE, where specs may have equals signs themselves; FILE alone is the one model's, or else codec's."""
     weights = {}

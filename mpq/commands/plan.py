@@ -22,8 +22,8 @@ from mpq.commands.asking import (
     Workers,
     asked,
 )
+from mpq.commands.options import numbers
 from mpq.devices import device as device_here
-from mpq.errors import UserError
 from reports.printing import AsCsv, AsJson, AsLatex, AsMarkdown, console_of, form_of, remark, show
 
 
@@ -52,7 +52,7 @@ def plan(
 ) -> None:
     """What a sweep will cost, before it runs: cells, core-hours, bytes, and the time on more cores."""
     form = form_of(json, csv, markdown, latex)
-    numbers = _numbers(cores)
+    counts = numbers(cores, "--cores")
     made = asked(
         plan,
         task,
@@ -78,14 +78,4 @@ def plan(
     with console.status(f"timing blocks for about {seconds:g} s"):
         cost = estimate(ready, seconds=seconds, workers=workers, seed=made.seed)
     here = workers or engine.cores()
-    show([cost_section(cost, ready.dataset.name, sorted({here, *numbers}), here)], form)
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        numbers = [int(number) for number in text.split(",")]
-    except ValueError:
-        numbers = [0]
-    if min(numbers) < 1:
-        raise UserError(f"--cores is numbers such as 1,16,256, not '{text}'")
-    return numbers
+    show([cost_section(cost, ready.dataset.name, sorted({here, *counts}), here)], form)
