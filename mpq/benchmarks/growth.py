@@ -9,11 +9,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from mpq import engine
-from mpq.benchmarks.sweep import cycled, repeated
+from mpq.benchmarks.sweep import repeated
 from mpq.plan import Plan
 from mpq.store import Store
 from mpq.sweep import Sweep
@@ -69,8 +69,7 @@ def growth(data: str, models: tuple[str, ...], codec: str, samples: list[int], w
 
 
 def _take(made: Sweep, samples: int, workers: int) -> Take:
-    targets = {name: cycled(own, samples) for name, own in made.targets.items()}
-    grown = replace(made, dataset=repeated(made.dataset, samples), targets=targets)
+    grown = repeated(made, samples)
     stamps: list[float] = []
     pieces = len(grown.blocks) * len(grown.codecs)
     with tempfile.TemporaryDirectory() as folder, _memory() as most:

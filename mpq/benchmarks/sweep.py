@@ -63,8 +63,7 @@ def bench(
 ) -> Bench:
     """Times the sweep, the plain loop and the models alone in turn. Raises UserError."""
     made = Sweep.prepare(Plan(data=data, model=models, codec=(codec,), similarity=()))
-    made.dataset = repeated(made.dataset, samples)
-    made.targets = {name: cycled(targets, samples) for name, targets in made.targets.items()}
+    made = repeated(made, samples)
     count = min(workers or engine.cores(), len(made.blocks))
     tensors = _ready(made.models, made.dataset)
     takes: dict[str, list[float]] = {"sweep": [], "loop": [], "threads": [], "processes": []}
@@ -82,20 +81,22 @@ def bench(
     return Bench(described, rate["sweep"], rate["loop"], rate["threads"], rate["processes"])
 
 
-def repeated(dataset: Dataset, samples: int) -> Dataset:
-    """So many samples, each under a name of its own."""
-    sources = cycled(list(dataset.sources), samples)
-    return replace(dataset, sources=tuple(replace(s, id=f"{i:06d}/{s.id}") for i, s in enumerate(sources)))
+def repeated(made: Sweep, samples: int) -> Sweep:
+    """The same sweep over so many samples, each under a name of its own."""
+    sources = _cycled(list(made.dataset.sources), samples)
+    named = tuple(replace(source, id=f"{i:06d}/{source.id}") for i, source in enumerate(sources))
+    targets = {name: _cycled(own, samples) for name, own in made.targets.items()}
+    return replace(made, dataset=replace(made.dataset, sources=named), targets=targets)
 
 
-def cycled(values: list[Any], count: int) -> list[Any]:
+def _cycled(values: list[Any], count: int) -> list[Any]:
     return [values[i % len(values)] for i in range(count)]
 
 
 def _ready(models: list[Classifier], dataset: Dataset) -> list[torch.Tensor]:
     import torch
 
-    images = [read_image(source.read()).image for source in cycled(list(dataset.sources), READY)]
+    images = [read_image(source.read()).image for source in _cycled(list(dataset.sources), READY)]
     return [torch.stack([model.preprocess(image) for image in images]) for model in models]
 
 

@@ -42,6 +42,12 @@ def plan(
     workers: Workers = None,
     device: Device = "auto",
     seconds: Annotated[float, typer.Option(help="Of timing.", min=0)] = 30.0,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            help="As if the data had so many, repeated: for a set like this one.", min=1, show_default=False
+        ),
+    ] = None,
     cores: Annotated[
         str, typer.Option(help="How many, to tell the time on.", show_default=True)
     ] = "1,16,256",
@@ -67,6 +73,7 @@ def plan(
         seed=seed,
     )
     from mpq import engine
+    from mpq.benchmarks.sweep import repeated
     from mpq.cost import estimate
     from mpq.cost_report import cost_section
     from mpq.sweep import Sweep
@@ -75,6 +82,8 @@ def plan(
     with console.status("reading data and models"):
         ready = Sweep.prepare(made, device_here(device))
     remark(*ready.notes, *ready.lacking, *ready.dataset.problems)
+    if samples:
+        ready = repeated(ready, samples)
     with console.status(f"timing blocks for about {seconds:g} s"):
         cost = estimate(ready, seconds=seconds, workers=workers, seed=made.seed)
     here = workers or engine.cores()
