@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS_VERSION = 3
+ROWS_VERSION = 4
 """Raised whenever the meaning of a field or the way it is made changes: older cells are then made anew."""
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpq.errors import UserError
 from mpq.files import write_whole
-from mpq.rows import FIRST, LAST, schema, to_table
+from mpq.rows import FIRST, LAST, ROWS_VERSION, schema, to_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -257,6 +257,11 @@ class Store:
                 table = pq.read_table(
                     reader, columns=columns, page_checksum_verification=True, use_threads=False
                 )
+                if (made := _version(table)) != ROWS_VERSION:
+                    raise UserError(
+                        f"'{path}' was written by {'an older' if made < ROWS_VERSION else 'a newer'} version of this suite (rows "
+                        f"{made}, here {ROWS_VERSION}): read it with that one, or move it away; a sweep makes its cell anew"
+                    )
                 _check(table, columns)
             except FileNotFoundError:  # another process finished the cell and removed the part
                 continue
@@ -276,6 +281,12 @@ def _invocation(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not isinstance(content.get("plan"), dict):
         raise UserError(f"'{path}' is no record of a command: remove it")
     return content
+
+
+def _version(table: pa.Table) -> int:
+    """Of the rows of a finished cell."""
+    identity = json.loads((table.schema.metadata or {}).get(IDENTITY, b"{}"))
+    return int(identity.get("rows", ROWS_VERSION))
 
 
 def _check(table: pa.Table, columns: list[str] | None) -> None:

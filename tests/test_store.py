@@ -15,7 +15,7 @@ import pytest
 from mpq.commands.options import allowed_failures
 from mpq.errors import UserError
 from mpq.registry import tasks
-from mpq.rows import schema, to_table
+from mpq.rows import ROWS_VERSION, schema, to_table
 from mpq.store import Cell, Store
 
 CELL = Cell({"codec": {"name": "x"}})
@@ -105,6 +105,17 @@ def test_half_written_files_are_seen_by_nobody_and_swept_up_when_old(tmp_path: P
     os.utime(half, (time.time() - 90_000,) * 2)
     Store(tmp_path)
     assert not half.exists()
+
+
+@pytest.mark.parametrize(("rows", "said"), [(ROWS_VERSION - 1, "an older"), (ROWS_VERSION + 1, "a newer")])
+def test_another_versions_cell_is_not_called_damaged(tmp_path: Path, rows: int, said: str) -> None:
+    store, cell = Store(tmp_path), Cell({"rows": rows})
+    store.write_part("p", _rows(["a"], cell.hash), SCHEMA)
+    store.finish({cell.hash: cell}, {cell.hash: "x~m"}, ["a"])
+    with pytest.raises(
+        UserError, match=f"was written by {said} version of this suite \\(rows {rows}, here {ROWS_VERSION}\\)"
+    ):
+        store.read()
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

@@ -48,10 +48,10 @@ def _overview(compared: list[tuple[Trial, list[Compared]]]) -> Section:
     columns = [
         Column("experiment", "experiment", right=False),
         Column("what", "data", 3, right=False),
-        Column("published", "published numbers"),
-        Column("measured", "measured here"),
-        Column("owed", "of the same quantity"),
-        Column("inside", "in our interval"),
+        Column("published", "published"),
+        Column("measured", "measured"),
+        Column("owed", "comparable"),
+        Column("inside", "agree"),
     ]
     here = sum(c.ours is not None and not c.own for c in every)
     elsewhere = sum(c.ours is not None and c.own for c in every)
@@ -72,6 +72,7 @@ def _overview(compared: list[tuple[Trial, list[Compared]]]) -> Section:
     notes = [
         "Jacobellis, Cummings and Yadwadkar 2024, arXiv 2401.07957, as github.com/danjacobellis/MPQ prints it. One setting "
         "a codec and no intervals there: a published share of right answers has those of its own samples, in --json.",
+        "Comparable: of the same quantity on the same data. Agree: lie in our 95 % intervals.",
     ]
     title = "The published experiment, made again"
     return Section(title, answer, Table(columns, table), notes=notes, data=data)
