@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mpq.cost import Cost, _scaled, estimate
-from mpq.cost_report import cost_section, duration
+from mpq.cost.estimate import Cost, _scaled, estimate
+from mpq.cost.report import cost_section, duration
 from mpq.plan import Plan
 from mpq.store import Store
 from mpq.sweep import Sweep

@@ -74,8 +74,8 @@ def plan(
     )
     from mpq import engine
     from mpq.benchmarks.sweep import repeated
-    from mpq.cost import estimate
-    from mpq.cost_report import cost_section
+    from mpq.cost.estimate import estimate
+    from mpq.cost.report import cost_section
     from mpq.sweep import Sweep
 
     console = console_of(stderr=True)

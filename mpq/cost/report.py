@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from mpq.cost import Cost
+from mpq.cost.estimate import Cost
 from mpq.wording import counted
 from reports.content import Column, Section, Table
 from reports.stats import Estimate
