@@ -47,9 +47,9 @@ def test_durations_have_two_digits(seconds: float, text: str) -> None:
 
 
 def test_all_of_a_sweep_timed_is_what_it_writes(tmp_path: Path) -> None:
-    made = Sweep.prepare(Plan(codec=("jpeg:quality=5,50",), similarity=()))
+    made = Sweep.prepare(Plan(codec=("jpeg:quality=5,50",), similarity=(), limit=8))
     cost = estimate(made, seconds=1e9, workers=1)
-    assert (cost.samples, cost.settings, cost.models, cost.calibrated) == (20, 3, 1, 20)
+    assert (cost.samples, cost.settings, cost.models, cost.calibrated) == (8, 3, 1, 8)
     assert cost.coding.low is None and cost.longest <= cost.coding.value
     store = Store(tmp_path)
     made.run(store, workers=1)

@@ -67,7 +67,7 @@ def test_an_installed_codec_is_listed_and_swept(installed: Path, tmp_path: Path)
     def mpq(*arguments: str) -> str:
         command = [sys.executable, "-m", "cli", *arguments]
         return subprocess.run(
-            command, env={"PYTHONPATH": str(installed), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+            command, env={"PYTHONPATH": str(installed), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
             capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1],
         ).stdout  # fmt: skip
 
