@@ -39,9 +39,14 @@ def cluster() -> Iterator[Any]:
 
 @dataclass
 class SlowSquares(Squares):
+    """Also writes down each block that it begins, and on which node."""
+
     seconds: float = 0.4
+    begun: str = ""
 
     def code(self, block: engine.Block) -> Iterator[Any]:
+        with Path(self.begun).open("a") as file:
+            file.write(f"{ray.get_runtime_context().get_node_id()} {block[0]}\n")
         for piece in super().code(block):
             time.sleep(self.seconds)
             yield piece
@@ -81,14 +86,24 @@ def test_mistakes_are_mistakes_there_too(cluster: Any) -> None:
         on(cluster, Squares(opens=False))
 
 
-def test_a_node_that_is_lost_takes_nothing_with_it(cluster: Any) -> None:
+def test_a_node_that_is_lost_takes_nothing_with_it(cluster: Any, tmp_path: Path) -> None:
     node = cluster.add_node(num_cpus=2, object_store_memory=10**8)
     cluster.wait_for_nodes()
     blocks = [[3 * i, 3 * i + 1, 3 * i + 2] for i in range(8)]
-    killer = threading.Timer(4.0, lambda: cluster.remove_node(node, allow_graceful=False))
+    log = tmp_path / "begun"
+    job = SlowSquares(seconds=0.8, begun=str(log))
+
+    def kill() -> None:
+        while not (log.exists() and node.node_id in log.read_text()):  # until it is at work
+            time.sleep(0.05)
+        cluster.remove_node(node, allow_graceful=False)
+
+    killer = threading.Thread(target=kill)
     killer.start()
-    found = list(engine.run(SlowSquares(), blocks, workers=4, cluster=cluster.address))
+    found = list(engine.run(job, blocks, workers=4, cluster=cluster.address))
     killer.join()
+    begun = [line.split()[1] for line in log.read_text().splitlines()]
+    assert len(begun) > len(set(begun)) == len(blocks), "no block was lost: the test says nothing"
     rows = sorted((row for _, rows in found for row in rows), key=lambda row: row["i"])
     assert [row["i"] for row in rows] == list(range(24))  # none is missing, none counted twice
     assert all(row["square"] == row["i"] ** 2 for row in rows)

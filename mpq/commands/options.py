@@ -13,9 +13,6 @@ from mpq.paths import user_path
 INCOMPLETE = 3
 """Exit status of a sweep that ended, but some of whose cells failed or whose codecs were not all at hand."""
 
-ALLOWED = 0.01
-"""The share of samples that may fail, where nobody has said any."""
-
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the results.", show_default=False)]
 MaxDrop = Annotated[float, typer.Option(help="Points (of SDR: dB) that may be lost.", min=0, max=100)]
 MaxFailures = Annotated[
@@ -66,8 +63,10 @@ def allowed_failures(max_failures: float | None, store: Any) -> float:
     """The share that may fail: what the user says, else what each cell's last command said, the least of all."""
     if max_failures is not None:
         return max_failures
+    from mpq.plan import Plan
+
     said: dict[str, float] = {}
     for content in store.read_invocations():
-        share = content["plan"].get("max_failures", ALLOWED)
+        share = content["plan"].get("max_failures", Plan.max_failures)
         said |= dict.fromkeys(content.get("cells", [""]), share)
-    return min(said.values(), default=ALLOWED)
+    return min(said.values(), default=Plan.max_failures)

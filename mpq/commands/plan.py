@@ -6,41 +6,26 @@ from typing import Annotated
 
 import typer
 
-from mpq.commands.asking import (
-    Codecs,
-    Data,
-    Device,
-    Labels,
-    Limit,
-    Models,
-    NoLabels,
-    PlanFile,
-    Seed,
-    Similarity,
-    Task,
-    Weights,
-    Workers,
-    asked,
-)
+from mpq.commands import asking
 from mpq.commands.options import numbers
 from mpq.devices import device as device_here
 from reports.printing import AsCsv, AsJson, AsLatex, AsMarkdown, console_of, form_of, remark, show
 
 
 def plan(
-    plan: PlanFile = None,
-    task: Task = None,
-    codec: Codecs = None,
-    data: Data = None,
-    labels: Labels = None,
-    no_labels: NoLabels = False,
-    model: Models = None,
-    weights: Weights = None,
-    similarity: Similarity = None,
-    limit: Limit = None,
-    seed: Seed = None,
-    workers: Workers = None,
-    device: Device = "auto",
+    plan: asking.PlanFile = None,
+    task: asking.Task = None,
+    codec: asking.Codecs = None,
+    data: asking.Data = None,
+    labels: asking.Labels = None,
+    no_labels: asking.NoLabels = False,
+    model: asking.Models = None,
+    weights: asking.Weights = None,
+    similarity: asking.Similarity = None,
+    limit: asking.Limit = None,
+    seed: asking.Seed = None,
+    workers: asking.Workers = None,
+    device: asking.Device = "auto",
     seconds: Annotated[float, typer.Option(help="Of timing.", min=0)] = 30.0,
     samples: Annotated[
         int | None,
@@ -59,7 +44,7 @@ def plan(
     """What a sweep will cost, before it runs: cells, core-hours, bytes, and the time on more cores."""
     form = form_of(json, csv, markdown, latex)
     counts = numbers(cores, "--cores")
-    made = asked(
+    made = asking.asked(
         plan,
         task,
         weights,

@@ -48,7 +48,8 @@ def report(
         files.make_folder(user_path(figures))
     store = Store(user_path(run), create=False)
     allowed = allowed_failures(max_failures, store)
-    sections, _ = sections_of(store, None, max_drop, allowed)
+    cells = store.read()
+    groups, sections, _ = sections_of(cells, max_drop, allowed)
     if svg is not None:
         from reports.export import to_svg
 
@@ -56,7 +57,8 @@ def report(
     if html is not None:
         from reports import html as page
 
-        names, shown = _for_page(store, max_drop, allowed)
+        names = ", ".join(dict.fromkeys(group.dataset for group in groups))
+        shown = _for_page(store, cells, groups, sections, max_drop, allowed)
         page.write(user_path(html), names, shown, how=_how(store))
     _save_figures(sections, figures)
     show(sections, form_of(json, csv, markdown, latex))
@@ -144,44 +146,40 @@ def merge(
     typer.echo(f"{out}: {cells} cells{shows}.")
 
 
-def sections_of(
-    store: Any, only: set[str] | None, max_drop: float, max_failures: float
-) -> tuple[list[Any], int]:
-    """The report's sections and the exit status that the cells deserve."""
+def sections_of(cells: list[Any], max_drop: float, max_failures: float) -> tuple[list[Any], list[Any], int]:
+    """The groups of cells, a report's section for each, and the exit status that they deserve."""
     from mpq.report import section
     from mpq.summary import summarize
 
-    groups = summarize(store.read(only), drops=(max_drop,))
+    groups = summarize(cells, drops=(max_drop,))
     failed = any(point.too_many_failures(max_failures) for group in groups for point in group.points)
     sections = [section(group, max_drop=max_drop, max_failures=max_failures) for group in groups]
-    return sections, INCOMPLETE if failed else 0
+    return groups, sections, INCOMPLETE if failed else 0
 
 
-def _for_page(store: Any, max_drop: float, max_failures: float) -> tuple[str, list[Any]]:
-    """The data sets' names, and a page's sections: each group's with its gallery, for which samples are coded again, and
-    its cheapest settings; then what foretells the losses, and what the columns are."""
+def _for_page(
+    store: Any, cells: list[Any], groups: list[Any], sections: list[Any], max_drop: float, max_failures: float
+) -> list[Any]:
+    """A page's sections: each group's own with its gallery, for which samples are coded again, and its cheapest settings;
+    then what foretells the losses, and what the columns are. cells, groups, sections: of all of the store."""
     from mpq.correlation.report import correlation_sections
     from mpq.gallery.galleries import galleries, with_galleries
     from mpq.glossary import glossary_section
-    from mpq.report import recommendation_section, section
-    from mpq.summary import summarize
+    from mpq.report import recommendation_section
     from mpq.wording import amount, title
 
-    groups = summarize(store.read(), drops=(max_drop,))
     with console_of(stderr=True).status("coding samples for the gallery"):
         shown = galleries(store, groups, max_drop=max_drop, max_failures=max_failures)
-    main = [section(group, max_drop=max_drop, max_failures=max_failures) for group in groups]
-    sections = []
-    for group, whole in zip(groups, with_galleries(main, shown), strict=True):
+    page: list[Any] = []
+    for group, whole in zip(groups, with_galleries(sections, shown), strict=True):
         answer = f"Of each codec, the lowest rate that loses at most {amount(group.score, max_drop)}."
         cheapest = recommendation_section(group, max_drop, max_failures)
-        sections += [whole, replace(cheapest, title=title(group, "cheapest settings"), answer=answer)]
+        page += [whole, replace(cheapest, title=title(group, "cheapest settings"), answer=answer)]
     try:
-        correlations = correlation_sections(store.read(), max_failures=max_failures)
+        correlations = correlation_sections(cells, max_failures=max_failures)
     except UserError:  # nothing was measured that could foretell anything
         correlations = []
-    names = ", ".join(dict.fromkeys(group.dataset for group in groups))
-    return names, [*sections, *correlations, glossary_section(groups)]
+    return [*page, *correlations, glossary_section(groups)]
 
 
 def _save_figures(sections: list[Any], folder: Path | None) -> None:

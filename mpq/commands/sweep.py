@@ -6,22 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from mpq.commands.asking import (
-    Codecs,
-    Data,
-    Device,
-    Labels,
-    Limit,
-    Models,
-    NoLabels,
-    PlanFile,
-    Seed,
-    Similarity,
-    Task,
-    Weights,
-    Workers,
-    asked,
-)
+from mpq import engine
+from mpq.commands import asking
 from mpq.commands.options import INCOMPLETE, MaxDrop, Out
 from mpq.commands.results import sections_of
 from mpq.devices import device as device_here
@@ -30,17 +16,17 @@ from reports.printing import AsCsv, AsJson, AsLatex, AsMarkdown, console_of, for
 
 
 def sweep(
-    plan: PlanFile = None,
-    task: Task = None,
-    codec: Codecs = None,
-    data: Data = None,
-    labels: Labels = None,
-    no_labels: NoLabels = False,
-    model: Models = None,
-    weights: Weights = None,
-    similarity: Similarity = None,
-    limit: Limit = None,
-    seed: Seed = None,
+    plan: asking.PlanFile = None,
+    task: asking.Task = None,
+    codec: asking.Codecs = None,
+    data: asking.Data = None,
+    labels: asking.Labels = None,
+    no_labels: asking.NoLabels = False,
+    model: asking.Models = None,
+    weights: asking.Weights = None,
+    similarity: asking.Similarity = None,
+    limit: asking.Limit = None,
+    seed: asking.Seed = None,
     max_failures: Annotated[
         float | None,
         typer.Option(
@@ -48,7 +34,7 @@ def sweep(
         ),
     ] = None,
     out: Out = None,
-    workers: Workers = None,
+    workers: asking.Workers = None,
     shard: Annotated[
         str | None,
         typer.Option(help="Do number I of N shares alone, as I/N: for many machines.", show_default=False),
@@ -63,8 +49,8 @@ def sweep(
     timeout: Annotated[
         float,
         typer.Option(help="Seconds that a block, then each sample of it, may take at a setting.", min=1),
-    ] = 3600.0,
-    device: Device = "auto",
+    ] = engine.PATIENCE,
+    device: asking.Device = "auto",
     retry: Annotated[bool, typer.Option("--retry", help="Make cells that failed anew.")] = False,
     max_drop: MaxDrop = 1.0,
     print_plan: Annotated[
@@ -81,7 +67,7 @@ def sweep(
     """
     from mpq.plan import to_yaml
 
-    made = asked(
+    made = asking.asked(
         plan,
         task,
         weights,
@@ -120,7 +106,6 @@ def _run_sweep(
     max_drop: float,
     form: str | None,
 ) -> None:
-    from mpq import engine
     from mpq.codecs.learned import is_learned
 
     share = engine.Shard.parse(shard) if shard else engine.WHOLE
@@ -168,7 +153,7 @@ def _run_sweep(
             f"in this folder, or in theirs, which mpq merge puts together and the same sweep with that --out finishes"
         )
         return
-    sections, status = sections_of(store, made.hashes, max_drop, plan.max_failures)
+    _, sections, status = sections_of(store.read(made.hashes), max_drop, plan.max_failures)
     show(sections, form)
     unreadable = made.unreadable(store)
     remark(*unreadable)

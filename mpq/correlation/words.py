@@ -10,6 +10,7 @@ import numpy as np
 from mpq.correlation.losses import Losses
 from mpq.correlation.statistics import Correlation
 from mpq.correlation.study import GIVEN, UNKNOWN, Observed
+from mpq.wording import counted
 from reports.stats import Estimate
 
 FEW = 10
@@ -121,7 +122,7 @@ def within_answer(within: Losses) -> str:
         chance=0.5 if within.study.group.score.binary else 0.0,
     )
     lost = int(within.mean(best).lost.sum())
-    return said + (f" All that rests on {lost} sample{'s' * (lost != 1)}." if lost < FEW else "")
+    return said + (f" All that rests on {counted(lost, 'sample')}." if lost < FEW else "")
 
 
 def in_words(estimate: Estimate) -> str:

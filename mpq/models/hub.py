@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpq.errors import UserError, first_line
-from mpq.weights.sources import unreachable
+from mpq.weights.sources import sha256_of, unreachable
 
 if TYPE_CHECKING:
     import torch
@@ -97,6 +97,19 @@ def titles_of(config: Any) -> list[str]:
     """What the classes are called; LABEL_i, the library's way to say that there is no name, where there is none."""
     titles = config.id2label or {}
     return [str(titles.get(i, f"LABEL_{i}")) for i in range(int(config.num_labels))]
+
+
+def identity_of(file: Path, network: Any, processor: Any) -> dict[str, str]:
+    """A ``Model``'s fields that say what shapes its answers, for a network that is given pictures."""
+    import torchvision
+    import transformers
+
+    return {
+        "weights_sha256": sha256_of(file),
+        "preprocessing": as_json(processor),
+        "version": f"transformers {transformers.__version__}, torchvision {torchvision.__version__}",
+        "configuration": as_json(network.config),
+    }
 
 
 def as_json(settings: Any) -> str:

@@ -15,7 +15,9 @@ from mpq.errors import UserError, first_line
 from mpq.models.base import CPU_BATCH, Model, frozen
 from mpq.paths import user_path
 from mpq.registry import Registry, suggestion
-from reid.backbones.preprocessing import OPTIONS
+from mpq.weights.sources import sha256_of
+from reid.backbones.preprocessing import OPTIONS, Preprocessing
+from reid.backbones.versions import versions
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +37,29 @@ class Backbone(Model):
     preprocess: Callable[[Image.Image], torch.Tensor]
     cameras: int = 0
     device: str = "cpu"
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        network: Callable[..., torch.Tensor],
+        preprocess: Preprocessing,
+        weights: Path,
+        packages: tuple[str, ...],
+        configuration: str,
+        cameras: int = 0,
+    ) -> Backbone:
+        """One whose weights were read from a file. packages: whose code the network is."""
+        return cls(
+            name=name,
+            network=network,
+            preprocess=preprocess,
+            weights_sha256=sha256_of(weights),
+            preprocessing=str(preprocess),
+            version=versions(*packages),
+            configuration=configuration,
+            cameras=cameras,
+        )
 
     def on(self, device: str) -> Backbone:
         """This backbone, ready to answer many times on ``device``. What is no torch module stays where it is."""

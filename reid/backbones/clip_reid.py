@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpq.weights.sources import load_strictly, read_tensors, sha256_of
+from mpq.weights.sources import load_strictly, read_tensors
 from reid.backbones.base import Backbone, BackboneSource
 from reid.backbones.checkpoints import (
     TRANSFORMER_OPTIONS,
@@ -17,7 +17,6 @@ from reid.backbones.checkpoints import (
     without,
 )
 from reid.backbones.preprocessing import HALF, Preprocessing, choice
-from reid.backbones.versions import versions
 
 if TYPE_CHECKING:
     from reid.backbones.checkpoints import Tensors
@@ -71,15 +70,14 @@ class ClipReid(BackboneSource):
         load_strictly(network, tensors, weights, spec)
         plain = Preprocessing(size) if resnet else Preprocessing(size, HALF, HALF)
         preprocess = plain.changed(options, spec)
-        return Backbone(
-            name=spec,
-            network=network,
-            preprocess=preprocess,
-            weights_sha256=sha256_of(weights),
-            preprocessing=str(preprocess),
-            version=versions("torch"),
-            configuration=f"{'ResNet' if resnet else 'ViT'} at {size}, stride {stride}, neck {neck}, {cameras}",
-            cameras=cameras.count,
+        return Backbone.of(
+            spec,
+            network,
+            preprocess,
+            weights,
+            ("torch",),
+            f"{'ResNet' if resnet else 'ViT'} at {size}, stride {stride}, neck {neck}, {cameras}",
+            cameras.count,
         )
 
 

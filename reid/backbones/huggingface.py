@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from mpq.errors import UserError
 from mpq.models.hub import as_json, check_whole, from_pretrained, saved_folder
-from mpq.weights.sources import sha256_of, unreachable
+from mpq.weights.sources import unreachable
 from reid.backbones.base import Backbone, BackboneSource
 from reid.backbones.preprocessing import Preprocessing, size_of
 from reid.backbones.sizes import fitted, whole_patches
-from reid.backbones.versions import versions
 
 if TYPE_CHECKING:
     import torch
@@ -44,14 +43,13 @@ class HuggingFace(BackboneSource):
         _, size = fitted(lambda _: network, sizes, spec)
         preprocess = Preprocessing(size, own.mean, own.deviation, own.scale, own.channels)
         preprocess = preprocess.changed(options, spec)
-        return Backbone(
-            name=spec,
-            network=network,
-            preprocess=preprocess,
-            weights_sha256=sha256_of(file),
-            preprocessing=str(preprocess),
-            version=versions("torch", "transformers"),
-            configuration=as_json(encoder.config),
+        return Backbone.of(
+            spec,
+            network,
+            preprocess,
+            file,
+            ("torch", "transformers"),
+            as_json(encoder.config),
         )
 
     @classmethod

@@ -14,7 +14,6 @@ from mpq.errors import UserError, first_line
 from mpq.weights.sources import sha256_of
 from reid.backbones.base import Backbone, BackboneSource
 from reid.backbones.preprocessing import OPTIONS, Preprocessing
-from reid.backbones.versions import versions
 
 if TYPE_CHECKING:
     import torch
@@ -53,14 +52,8 @@ class Onnx(BackboneSource):
         preprocess = replace(preprocess, size=(fixed[0], fixed[1]))
         network = _Network(session, last)
         network.output = _output(network, preprocess.size, options.get("output"), spec)
-        return Backbone(
-            name=spec,
-            network=network,
-            preprocess=preprocess,
-            weights_sha256=sha256_of(weights),
-            preprocessing=str(preprocess),
-            version=versions("onnxruntime"),
-            configuration=f"output {network.output}{_beside(weights)}",
+        return Backbone.of(
+            spec, network, preprocess, weights, ("onnxruntime",), f"output {network.output}{_beside(weights)}"
         )
 
     @classmethod

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpq.errors import UserError
-from mpq.weights.sources import load_strictly, read_tensors, sha256_of
+from mpq.weights.sources import load_strictly, read_tensors
 from reid.backbones.base import Backbone, BackboneSource
 from reid.backbones.checkpoints import without
 from reid.backbones.preprocessing import Preprocessing
-from reid.backbones.versions import versions
 
 if TYPE_CHECKING:
     from reid.backbones.checkpoints import Tensors
@@ -42,15 +41,7 @@ class OSNet(BackboneSource):
         network = osnet.OSNet(len(first), len(last), kind).eval()
         load_strictly(network, tensors, weights, spec)
         preprocess = Preprocessing().changed(options, spec)
-        return Backbone(
-            name=spec,
-            network=network,
-            preprocess=preprocess,
-            weights_sha256=sha256_of(weights),
-            preprocessing=str(preprocess),
-            version=versions("torch"),
-            configuration=f"{kind}, width {len(first)}",
-        )
+        return Backbone.of(spec, network, preprocess, weights, ("torch",), f"{kind}, width {len(first)}")
 
 
 class _Ignored:

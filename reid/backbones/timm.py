@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpq.models.classification import timm as classifiers
-from mpq.weights.sources import load_strictly, read_tensors, sha256_of, unreachable
+from mpq.weights.sources import load_strictly, read_tensors, unreachable
 from reid.backbones.base import Backbone, BackboneSource
 from reid.backbones.preprocessing import HALF, Preprocessing, size_of
 from reid.backbones.sizes import fitted, whole_patches
-from reid.backbones.versions import versions
 
 if TYPE_CHECKING:
     import torch
@@ -57,14 +56,13 @@ class Timm(BackboneSource):
             tuple(config.mean) if config else HALF,
             tuple(config.std) if config else HALF,
         ).changed(options, spec)
-        return Backbone(
-            name=spec,
-            network=network,
-            preprocess=preprocess,
-            weights_sha256=sha256_of(path),
-            preprocessing=str(preprocess),
-            version=versions("torch", "timm"),
-            configuration="pooled",
+        return Backbone.of(
+            spec,
+            network,
+            preprocess,
+            path,
+            ("torch", "timm"),
+            "pooled",
         )
 
     @classmethod

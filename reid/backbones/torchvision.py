@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpq.models.classification import torchvision as classifiers
-from mpq.weights.sources import load_strictly, read_tensors, sha256_of, unreachable
+from mpq.weights.sources import load_strictly, read_tensors, unreachable
 from reid.backbones.base import Backbone, BackboneSource
 from reid.backbones.preprocessing import Preprocessing, size_of
 from reid.backbones.sizes import CROP, fitted
-from reid.backbones.versions import versions
 
 if TYPE_CHECKING:
     import torch
@@ -38,14 +37,13 @@ class Torchvision(BackboneSource):
         tensors = {k: v for k, v in read_tensors(path).items() if k.rpartition(".")[0] != last}
         load_strictly(network, tensors, path, spec)
         preprocess = Preprocessing(size, tuple(own.mean), tuple(own.std)).changed(options, spec)
-        return Backbone(
-            name=spec,
-            network=network,
-            preprocess=preprocess,
-            weights_sha256=sha256_of(path),
-            preprocessing=str(preprocess),
-            version=versions("torch", "torchvision"),
-            configuration=f"without {last}",
+        return Backbone.of(
+            spec,
+            network,
+            preprocess,
+            path,
+            ("torch", "torchvision"),
+            f"without {last}",
         )
 
     @classmethod

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mpq.weights.sources import load_strictly, read_tensors, sha256_of
+from mpq.weights.sources import load_strictly, read_tensors
 from reid.backbones.base import Backbone, BackboneSource
 from reid.backbones.checkpoints import (
     TRANSFORMER_OPTIONS,
@@ -18,7 +18,6 @@ from reid.backbones.checkpoints import (
     without,
 )
 from reid.backbones.preprocessing import HALF, Preprocessing, choice
-from reid.backbones.versions import versions
 
 if TYPE_CHECKING:
     from reid.backbones.checkpoints import Tensors
@@ -61,15 +60,14 @@ class TransReID(BackboneSource):
         network = transreid.TransReID(shape, parts=parts, shift=shift, after=neck == "after")
         load_strictly(network.eval(), _needed(tensors, parts, shape.depth), weights, spec)
         preprocess = Preprocessing(shape.size, HALF, HALF).changed(options, spec)
-        return Backbone(
-            name=spec,
-            network=network,
-            preprocess=preprocess,
-            weights_sha256=sha256_of(weights),
-            preprocessing=str(preprocess),
-            version=versions("torch"),
-            configuration=f"{shape}, shift {shift}, neck {neck}, {cameras}",
-            cameras=cameras.count,
+        return Backbone.of(
+            spec,
+            network,
+            preprocess,
+            weights,
+            ("torch",),
+            f"{shape}, shift {shift}, neck {neck}, {cameras}",
+            cameras.count,
         )
 
 

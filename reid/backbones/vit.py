@@ -8,11 +8,10 @@ from typing import ClassVar
 
 from mpq.errors import UserError
 from mpq.models.classification import timm as classifiers
-from mpq.weights.sources import load_strictly, read_tensors, sha256_of, unreachable
+from mpq.weights.sources import load_strictly, read_tensors, unreachable
 from reid.backbones.base import Backbone, BackboneSource
 from reid.backbones.checkpoints import whole_number
 from reid.backbones.preprocessing import HALF, OPTIONS, Preprocessing
-from reid.backbones.versions import versions
 
 _WEIGHTS = "vit_base_patch16_224.orig_in21k_ft_in1k"
 
@@ -45,15 +44,7 @@ class VitB16(BackboneSource):
         if positions is not None and positions.ndim == 3:
             tensors["base.pos_embed"] = resized_positions(positions, shape.grid)
         load_strictly(network, tensors, path, self.name)
-        return Backbone(
-            name=self.name,
-            network=network,
-            preprocess=preprocess,
-            weights_sha256=sha256_of(path),
-            preprocessing=str(preprocess),
-            version=versions("torch"),
-            configuration=str(shape),
-        )
+        return Backbone.of(self.name, network, preprocess, path, ("torch",), str(shape))
 
     @classmethod
     def unavailable(cls) -> str | None:

@@ -6,19 +6,11 @@ import re
 from pathlib import Path
 
 from mpq.errors import UserError
+from mpq.models import hub
 from mpq.models.base import ModelSource
 from mpq.models.classification.base import Classifier
 from mpq.models.classification.labels import LabelSpace, imagenet_1k, named, unnamed
-from mpq.models.hub import (
-    as_json,
-    check_whole,
-    from_pretrained,
-    logits_of,
-    preprocess_by,
-    saved_folder,
-    titles_of,
-)
-from mpq.weights.sources import sha256_of, unreachable
+from mpq.weights.sources import unreachable
 
 
 class HuggingFace(ModelSource):
@@ -29,17 +21,15 @@ class HuggingFace(ModelSource):
     variants = "hf:google/vit-base-patch16-224, hf:DIR"
 
     def load(self, variant: str, weights: Path | None) -> Classifier:
-        import torchvision
-        import transformers
         from PIL import Image
         from transformers import AutoModelForImageClassification
 
         spec = f"{self.name}:{variant}"
-        file, network, report, processor = from_pretrained(
-            AutoModelForImageClassification, str(saved_folder(weights) or variant), spec
+        file, network, report, processor = hub.from_pretrained(
+            AutoModelForImageClassification, str(hub.saved_folder(weights) or variant), spec
         )
-        check_whole(report, file, spec)
-        preprocess = preprocess_by(processor)
+        hub.check_whole(report, file, spec)
+        preprocess = hub.preprocess_by(processor)
         sizes = {tuple(preprocess(Image.new("RGB", size)).shape) for size in ((40, 30), (30, 50))}
         if len(sizes) > 1:
             raise UserError(
@@ -47,13 +37,10 @@ class HuggingFace(ModelSource):
             )
         return Classifier(
             name=spec,
-            network=logits_of(network),
+            network=hub.logits_of(network),
             preprocess=preprocess,
-            labels=_labels(titles_of(network.config)),
-            weights_sha256=sha256_of(file),
-            preprocessing=as_json(processor),
-            version=f"transformers {transformers.__version__}, torchvision {torchvision.__version__}",
-            configuration=as_json(network.config),
+            labels=_labels(hub.titles_of(network.config)),
+            **hub.identity_of(file, network, processor),
         )
 
     @classmethod

@@ -5,18 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from mpq.errors import UserError
+from mpq.models import hub
 from mpq.models.base import ModelSource
-from mpq.models.hub import (
-    as_json,
-    check_whole,
-    from_pretrained,
-    logits_of,
-    preprocess_by,
-    saved_folder,
-    titles_of,
-)
 from mpq.models.segmentation.base import Segmenter
-from mpq.weights.sources import sha256_of, unreachable
+from mpq.weights.sources import unreachable
 
 
 class HuggingFace(ModelSource):
@@ -31,15 +23,13 @@ class HuggingFace(ModelSource):
     variants = "hf:nvidia/segformer-b0-finetuned-ade-512-512, hf:DIR"
 
     def load(self, variant: str, weights: Path | None) -> Segmenter:
-        import torchvision
-        import transformers
         from transformers import AutoModelForSemanticSegmentation
 
         spec = f"{self.name}:{variant}"
-        file, network, report, processor = from_pretrained(
-            AutoModelForSemanticSegmentation, str(saved_folder(weights) or variant), spec
+        file, network, report, processor = hub.from_pretrained(
+            AutoModelForSemanticSegmentation, str(hub.saved_folder(weights) or variant), spec
         )
-        check_whole(report, file, spec)
+        hub.check_whole(report, file, spec)
         if getattr(processor, "do_pad", False):
             raise UserError(
                 f"{spec}: its image processor pads pictures, so that its masks would not lie on them"
@@ -49,13 +39,10 @@ class HuggingFace(ModelSource):
 
         return Segmenter(
             name=spec,
-            network=logits_of(network),
-            preprocess=preprocess_by(processor),
-            classes=tuple(titles_of(network.config)),
-            weights_sha256=sha256_of(file),
-            preprocessing=as_json(processor),
-            version=f"transformers {transformers.__version__}, torchvision {torchvision.__version__}",
-            configuration=as_json(network.config),
+            network=hub.logits_of(network),
+            preprocess=hub.preprocess_by(processor),
+            classes=tuple(hub.titles_of(network.config)),
+            **hub.identity_of(file, network, processor),
         )
 
     @classmethod
